@@ -1,0 +1,43 @@
+//! Diagnoses: why something is wrong, and who says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ActionName, Evidence};
+
+/// How soon something should be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// When there is time.
+    Low,
+    /// Today.
+    Medium,
+    /// Within the hour.
+    High,
+    /// Now.
+    Critical,
+}
+
+/// Root cause and recommendation for an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Diagnosis {
+    /// The root cause in one sentence.
+    pub diagnosis: String,
+    /// What to do; absent where no action of Steward's can help.
+    pub recommended_action: Option<ActionName>,
+    /// How soon.
+    pub urgency: Urgency,
+    /// How sure, 0–100.
+    pub confidence: u8,
+    /// How the evidence leads to the cause.
+    pub reasoning: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// Who says so, such as `catalogue:postgres-too-many-clients`.
+    pub source: String,
+    /// What a person can do where Steward cannot; empty where nothing is needed.
+    #[serde(default)]
+    pub advice: String,
+}

@@ -1,0 +1,133 @@
+//! Every HTTP endpoint, once: method, path, the role it wants, what goes in and what comes out.
+//!
+//! The server routes by these, the client calls by these, and the OpenAPI document is made from these.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::*;
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the methods' own names")]
+pub enum Method {
+    Get,
+    Post,
+}
+
+impl Method {
+    /// The name, upper case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// No query or no body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Nothing {}
+
+/// One endpoint of the contract.
+pub trait Endpoint {
+    /// The method.
+    const METHOD: Method;
+    /// The path, with at most one `{…}` part.
+    const PATH: &'static str;
+    /// The role that is needed; absent where no token is.
+    const ROLE: Option<Role>;
+    /// What it is for, in a sentence.
+    const SUMMARY: &'static str;
+    /// Codes with which it can refuse, besides those of every endpoint (400, 401, 403, 429, 500).
+    const REFUSALS: &'static [ErrorCode];
+    /// What goes in: the query of a `GET`, the JSON body of a `POST`.
+    type Input: Serialize + DeserializeOwned + Send + 'static;
+    /// What comes out.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+}
+
+macro_rules! endpoints {
+    ($( $(#[doc = $summary:literal])+ $name:ident = $method:ident $path:literal, $role:expr, $input:ty => $reply:ty $(, refuses $($code:ident)+)?; )+) => {
+        $(
+            $(#[doc = $summary])+
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+            impl Endpoint for $name {
+                const METHOD: Method = Method::$method;
+                const PATH: &'static str = $path;
+                const ROLE: Option<Role> = $role;
+                const SUMMARY: &'static str = concat!($($summary),+);
+                const REFUSALS: &'static [ErrorCode] = &[$($(ErrorCode::$code),+)?];
+                type Input = $input;
+                type Reply = $reply;
+            }
+        )+
+
+        /// Calls `$visit!(Endpoint)` for each endpoint of the contract.
+        #[macro_export]
+        macro_rules! for_each_endpoint {
+            ($visit:ident) => { $( $visit!($crate::$name); )+ };
+        }
+    };
+}
+
+endpoints! {
+    /// Whether the agent lives. Needs no token.
+    GetHealth = Get "/health", None, Nothing => HealthReply;
+    /// What runs: sources with their last success, schedules with next run, autonomy, versions.
+    GetStatus = Get "/status", Some(Role::Viewer), Nothing => StatusReply;
+    /// The same as `/status`.
+    GetMonitorStatus = Get "/monitor/status", Some(Role::Viewer), Nothing => StatusReply;
+    /// Health in short. What could not be read is null.
+    GetSystemSummary = Get "/api/health/system-summary", Some(Role::Viewer), Nothing => SystemSummary;
+    /// Everything that is looked after, as last read.
+    ListResources = Get "/api/resources", Some(Role::Viewer), ResourceQuery => ResourceList;
+    /// One resource with what is known of it.
+    GetResource = Get "/api/resource", Some(Role::Viewer), ResourceIdQuery => ResourceDetail, refuses ResourceNotFound;
+    /// The last lines of a container's log, cleared of secrets.
+    GetLog = Get "/api/resource/log", Some(Role::Viewer), ResourceIdQuery => LogTail, refuses ResourceNotFound EngineUnavailable;
+    /// Incidents, newest first.
+    ListIncidents = Get "/api/incidents", Some(Role::Viewer), IncidentQuery => Page<Incident>;
+    /// One incident.
+    GetIncident = Get "/api/incidents/{id}", Some(Role::Viewer), Nothing => Incident, refuses IncidentNotFound;
+    /// Incidents of the last hours.
+    GetMonitorIncidents = Get "/monitor/incidents", Some(Role::Viewer), HoursQuery => MonitorIncidents;
+    /// Tasks, newest first.
+    ListTasks = Get "/api/agents/tasks", Some(Role::Viewer), TaskQuery => Page<Task>;
+    /// Tasks that wait for a person, most urgent first.
+    ListPendingTasks = Get "/api/agents/tasks/pending", Some(Role::Viewer), Nothing => Vec<Task>;
+    /// One task.
+    GetTask = Get "/api/agents/tasks/{id}", Some(Role::Viewer), Nothing => Task, refuses TaskNotFound;
+    /// Where a task stands, its result and its execution log.
+    GetTaskStatus = Get "/api/agents/tasks/{id}/status", Some(Role::Viewer), Nothing => TaskStatusReply, refuses TaskNotFound;
+    /// Says yes to a task's plan.
+    ApproveTask = Post "/api/agents/tasks/{id}/approve", Some(Role::Operator), ApproveRequest => Accepted,
+        refuses TaskNotFound TaskNotWaiting PlanChanged PlanStale ApprovalExpired StoreUnavailable;
+    /// Says no to a task's plan.
+    RejectTask = Post "/api/agents/tasks/{id}/reject", Some(Role::Operator), RejectRequest => Accepted,
+        refuses TaskNotFound TaskNotWaiting PlanChanged ApprovalExpired StoreUnavailable;
+    /// Asks for a container to be healed now. Goes through decide, guard and journal like everything else.
+    HealContainer = Post "/monitor/heal/{container}", Some(Role::Operator), Nothing => HealReply,
+        refuses ContainerNotFound NothingToDo Withheld StoreUnavailable EngineUnavailable;
+    /// The current values, statistics and last hour of a container.
+    GetContainerMetrics = Get "/monitor/metrics/container/{name}", Some(Role::Viewer), Nothing => ContainerMetrics, refuses ContainerNotFound;
+    /// The history of one metric of one resource.
+    GetMetrics = Get "/api/metrics", Some(Role::Viewer), MetricQuery => MetricSeries, refuses ResourceNotFound;
+    /// The autonomy in force.
+    GetAutonomy = Get "/api/autonomy", Some(Role::Viewer), Nothing => AutonomyReply;
+    /// Changes the autonomy until the configuration changes or the agent is started anew.
+    SetAutonomy = Post "/api/autonomy", Some(Role::Admin), AutonomyRequest => AutonomyReply, refuses StoreUnavailable;
+    /// Entries of the journal.
+    ListJournal = Get "/api/journal", Some(Role::Viewer), JournalQuery => JournalPage;
+    /// Checks the journal's hash chain.
+    VerifyJournal = Get "/api/journal/verify", Some(Role::Viewer), Nothing => JournalVerification;
+}
+
+/// The path of the event stream (Server-Sent Events; `Last-Event-ID` resumes after that journal entry). Each message's `id` is the
+/// entry's number, its data an [`Envelope`]; a message `event: reload` tells a reader that lags too far to read everything anew.
+pub const EVENTS_PATH: &str = "/api/events";
+/// The path of the Prometheus metrics.
+pub const METRICS_PATH: &str = "/metrics";
+/// The path of the OpenAPI document.
+pub const OPENAPI_PATH: &str = "/openapi.json";

@@ -1,0 +1,44 @@
+//! Steward's wire contract: the words of the house as plain data, and each HTTP endpoint once, as a type.
+//!
+//! What flows through it: everything that crosses a process boundary. The server, the command line, the desktop and the UI
+//! use these very types, so nothing is mirrored by hand; the journal stores [`Event`]s as they stand here.
+//!
+//! What it never does: I/O, reading a clock, or knowing of any other crate of the project. It builds for wasm.
+//!
+//! Compatibility: fields may be added (with `#[serde(default)]` where they are read back), never renamed or removed.
+
+mod action;
+mod decision;
+mod diagnosis;
+mod endpoint;
+mod event;
+mod finding;
+mod incident;
+mod plan;
+mod problem;
+mod resource;
+mod task;
+mod views;
+
+pub use action::{Action, ActionName, ContainerRef, Limits, Risk, TaskType};
+pub use decision::{Autonomy, Decision, Verdict};
+pub use diagnosis::{Diagnosis, Urgency};
+pub use endpoint::*;
+pub use event::{Envelope, Event, IncidentChange, StepResult, TaskChange};
+pub use finding::{Evidence, Finding, Problem, Severity};
+pub use incident::{Incident, IncidentId, Phase, Resolution, ResolutionKind, TimelineEntry};
+pub use plan::{
+    ContainerCondition, Plan, PlanError, PlanHash, Precondition, Step, Undo, Verification,
+};
+pub use problem::{ErrorCode, ProblemDetails};
+pub use resource::{
+    ComposeRef, ContainerFacts, ContainerHealth, ContainerStatus, DatabaseFacts, Dependency,
+    DependencyCondition, DiskFacts, EngineFacts, Facts, Health, HostFacts, IdError, Labels, Metric,
+    NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, RestartPolicy, ServiceFacts,
+    Unreadable,
+};
+pub use task::{
+    Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,
+    TaskState,
+};
+pub use views::*;

@@ -1,0 +1,727 @@
+//! Resources: what is looked after, its identity, its health and the typed facts that were read of it.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The kind of a [`Resource`]; the middle part of its [`ResourceId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// The machine that an agent runs on. There is one on each node, so its id has no name part.
+    Host,
+    /// A container engine, such as the Docker daemon.
+    Engine,
+    /// A container.
+    Container,
+    /// A mounted file system of the host; its name is the mount point.
+    Disk,
+    /// A systemd unit.
+    Unit,
+    /// A part of the network as seen from the node: `dns` or `outside`.
+    Network,
+    /// An HTTP endpoint.
+    Service,
+    /// A database server.
+    Database,
+}
+
+impl ResourceKind {
+    /// Every kind, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::Host,
+        Self::Engine,
+        Self::Container,
+        Self::Disk,
+        Self::Unit,
+        Self::Network,
+        Self::Service,
+        Self::Database,
+    ];
+
+    /// The word used in ids and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Engine => "engine",
+            Self::Container => "container",
+            Self::Disk => "disk",
+            Self::Unit => "unit",
+            Self::Network => "network",
+            Self::Service => "service",
+            Self::Database => "database",
+        }
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ResourceKind {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| IdError::Kind(text.to_owned()))
+    }
+}
+
+/// Why a text is not a [`ResourceId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The shape is not `node/kind/name`.
+    #[error(
+        "`{0}` is not a resource id: it should read node/kind/name, such as atlas/container/nginx, or node/host"
+    )]
+    Shape(String),
+    /// The middle part is no known kind.
+    #[error(
+        "`{0}` is not a kind of resource: it should be one of host, engine, container, disk, unit, network, service, database"
+    )]
+    Kind(String),
+}
+
+/// Who a resource is: node, kind and name. Written `atlas/container/nginx`, or `atlas/host`.
+///
+/// A container's *name* identifies it, not its engine id: a recreated container is the same resource. A disk's name is its
+/// mount point and may hold slashes (`atlas/disk//var`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceId {
+    /// The node that sees the resource.
+    pub node: String,
+    /// What kind it is.
+    pub kind: ResourceKind,
+    /// Its name among its kind on this node; empty for the host.
+    pub name: String,
+}
+
+impl ResourceId {
+    /// The id of a named resource.
+    pub fn new(node: impl Into<String>, kind: ResourceKind, name: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            kind,
+            name: name.into(),
+        }
+    }
+
+    /// The id of the host itself.
+    pub fn host(node: impl Into<String>) -> Self {
+        Self::new(node, ResourceKind::Host, "")
+    }
+
+    /// The id of a container.
+    pub fn container(node: impl Into<String>, name: impl Into<String>) -> Self {
+        Self::new(node, ResourceKind::Container, name)
+    }
+
+    /// What a person calls it: its name, or the node for the host.
+    pub fn short(&self) -> &str {
+        if self.name.is_empty() {
+            &self.node
+        } else {
+            &self.name
+        }
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            f.pad(&format!("{}/{}", self.node, self.kind))
+        } else {
+            f.pad(&format!("{}/{}/{}", self.node, self.kind, self.name))
+        }
+    }
+}
+
+impl FromStr for ResourceId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let shape = || IdError::Shape(text.to_owned());
+        let mut parts = text.splitn(3, '/');
+        let node = parts
+            .next()
+            .filter(|node| !node.is_empty())
+            .ok_or_else(shape)?;
+        let kind: ResourceKind = parts.next().ok_or_else(shape)?.parse()?;
+        let name = parts.next().unwrap_or_default();
+        if (kind == ResourceKind::Host) != name.is_empty() {
+            return Err(shape());
+        }
+        Ok(Self::new(node, kind, name))
+    }
+}
+
+impl TryFrom<String> for ResourceId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<ResourceId> for String {
+    fn from(id: ResourceId) -> Self {
+        id.to_string()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for ResourceId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some(
+                "node/kind/name, such as atlas/container/nginx; atlas/host for the host",
+            ))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for ResourceId {}
+
+/// How a resource is. `Unknown` is a state of its own: never shown green, never read as recovery.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It could not be read, or not yet.
+    #[default]
+    Unknown,
+    /// It does what it is there for.
+    Healthy,
+    /// It works, but not as it should.
+    Degraded,
+    /// It does not do what it is there for.
+    Unhealthy,
+    /// It is being restarted by its engine.
+    Restarting,
+    /// It does not run, and is not meant to: stopped by a person, or a finished job.
+    Stopped,
+}
+
+impl Health {
+    /// The word used on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Restarting => "restarting",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One resource as last read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Resource {
+    /// Who it is.
+    pub id: ResourceId,
+    /// How it is, judged from the facts alone (rules may say more in findings).
+    pub health: Health,
+    /// Why it is so, in words for a person, such as `exited with code 1 four minutes ago`. No secrets.
+    #[serde(default)]
+    pub reason: String,
+    /// What it depends on; edges of the graph.
+    #[serde(default)]
+    pub depends_on: Vec<Dependency>,
+    /// What it runs on, if anything: a container on its engine, an engine on its host.
+    #[serde(default)]
+    pub runs_on: Option<ResourceId>,
+    /// What was read of it.
+    pub facts: Facts,
+    /// The newest value of each metric read with it, in the metric's unit (see [`Metric::unit`]).
+    #[serde(default)]
+    pub metrics: BTreeMap<Metric, f64>,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
+impl Resource {
+    /// The container's facts, where this is a container.
+    pub fn container(&self) -> Option<&ContainerFacts> {
+        match &self.facts {
+            Facts::Container(facts) => Some(facts),
+            _ => None,
+        }
+    }
+}
+
+/// An edge of the graph: this resource needs that one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Dependency {
+    /// What is needed.
+    pub on: ResourceId,
+    /// In which state it is needed.
+    #[serde(default)]
+    pub condition: DependencyCondition,
+}
+
+/// The state in which a dependency is needed; Compose's three conditions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DependencyCondition {
+    /// It runs.
+    #[default]
+    Started,
+    /// Its health check passes.
+    Healthy,
+    /// It ran to its end with exit code 0: a job, not a service.
+    Completed,
+}
+
+/// What was read of a resource, by kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Facts {
+    /// A host.
+    Host(HostFacts),
+    /// A container engine.
+    Engine(EngineFacts),
+    /// A container.
+    Container(Box<ContainerFacts>),
+    /// A mounted file system.
+    Disk(DiskFacts),
+    /// A systemd unit that was found failed.
+    Unit {
+        /// The unit's description as systemd has it.
+        #[serde(default)]
+        description: String,
+    },
+    /// DNS or the outside.
+    Network(NetworkFacts),
+    /// An HTTP endpoint.
+    Service(ServiceFacts),
+    /// A database server.
+    Database(DatabaseFacts),
+}
+
+/// What was read of a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostFacts {
+    /// Logical processors.
+    pub cores: u32,
+    /// Physical memory, bytes.
+    pub memory_total_bytes: u64,
+    /// Load averages over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// Operating system and kernel, for a person.
+    #[serde(default)]
+    pub system: String,
+    /// Seconds since the host started.
+    pub uptime_seconds: u64,
+    /// The heaviest processes, read only while processor or memory is high.
+    #[serde(default)]
+    pub top_processes: Vec<ProcessUse>,
+}
+
+/// One process's use of the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProcessUse {
+    /// Process id.
+    pub pid: u32,
+    /// The command's name; never its arguments, which may hold secrets.
+    pub name: String,
+    /// Processor use, percent of one core.
+    pub cpu_percent: f64,
+    /// Resident memory, bytes.
+    pub memory_bytes: u64,
+}
+
+/// What was read of a container engine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EngineFacts {
+    /// The engine's version.
+    #[serde(default)]
+    pub version: String,
+    /// The negotiated API version.
+    #[serde(default)]
+    pub api_version: String,
+    /// How it was reached, such as `unix:///var/run/docker.sock`; without credentials.
+    #[serde(default)]
+    pub endpoint: String,
+    /// Why it does not answer, where it does not.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Bytes held by images; absent until first read (it is costly, so read now and then).
+    #[serde(default)]
+    pub images_bytes: Option<u64>,
+    /// Bytes of images that no tag and no container uses.
+    #[serde(default)]
+    pub dangling_images_bytes: Option<u64>,
+    /// Bytes held by volumes.
+    #[serde(default)]
+    pub volumes_bytes: Option<u64>,
+    /// Bytes held by the build cache.
+    #[serde(default)]
+    pub build_cache_bytes: Option<u64>,
+}
+
+/// What was read of a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ContainerFacts {
+    /// The engine's full id; changes when the container is recreated.
+    pub container_id: String,
+    /// The image as named when the container was made.
+    pub image: String,
+    /// The engine's word for its state.
+    pub status: ContainerStatus,
+    /// The result of its health check.
+    pub health: ContainerHealth,
+    /// The last output of its health check, shortened and cleared of secrets.
+    #[serde(default)]
+    pub health_output: Option<String>,
+    /// Exit code of its last end, where it has ended.
+    #[serde(default)]
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed something in it for memory since its last start.
+    #[serde(default)]
+    pub oom_killed: bool,
+    /// The engine's own error for its last start, such as a missing binary.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// How often the engine's restart policy has restarted it.
+    #[serde(default)]
+    pub restart_count: u64,
+    /// The restart policy.
+    #[serde(default)]
+    pub restart_policy: RestartPolicy,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    /// When it last started.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it last ended.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// Its place in a Compose project.
+    #[serde(default)]
+    pub compose: Option<ComposeRef>,
+    /// The labels that Steward heeds.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Whether it publishes or exposes a port: a sign of a service, not a job.
+    #[serde(default)]
+    pub has_ports: bool,
+    /// Whether it has a health check.
+    #[serde(default)]
+    pub has_health_check: bool,
+    /// Whether the engine removes it at its end (`--rm`).
+    #[serde(default)]
+    pub auto_remove: bool,
+    /// Memory limit in bytes; absent where there is none.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
+    /// CPU limit in cores; absent where there is none.
+    #[serde(default)]
+    pub cpu_limit_cores: Option<f64>,
+}
+
+/// A container's state as the engine names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the engine's own words")]
+pub enum ContainerStatus {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+    #[default]
+    Unknown,
+}
+
+/// The result of a container's health check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerHealth {
+    /// It has no health check.
+    #[default]
+    None,
+    /// The check has not yet passed or failed often enough.
+    Starting,
+    /// The last check passed.
+    Healthy,
+    /// The check failed as often as it may.
+    Unhealthy,
+}
+
+/// A container's restart policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// The engine never restarts it.
+    #[default]
+    No,
+    /// Restarted when it ends with another code than 0.
+    OnFailure {
+        /// How often at most; 0 means without end.
+        max_retries: u32,
+    },
+    /// Always restarted.
+    Always,
+    /// Always restarted unless a person stopped it.
+    UnlessStopped,
+}
+
+impl RestartPolicy {
+    /// Whether the engine itself restarts a container that ended with `exit_code` after `restarts` restarts.
+    pub fn restarts(self, exit_code: i64, restarts: u64) -> bool {
+        match self {
+            Self::No => false,
+            Self::OnFailure { max_retries } => {
+                exit_code != 0 && (max_retries == 0 || restarts < u64::from(max_retries))
+            }
+            Self::Always | Self::UnlessStopped => true,
+        }
+    }
+}
+
+/// A container's place in a Compose project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ComposeRef {
+    /// The project.
+    pub project: String,
+    /// The service.
+    pub service: String,
+}
+
+/// The labels that Steward heeds, parsed. A label that could not be understood is listed in `refused` and has no effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Labels {
+    /// `steward.critical`: its failure is critical and comes first.
+    #[serde(default)]
+    pub critical: bool,
+    /// `steward.auto_restart` (or `autoheal`): whether it may be restarted without asking. Absent: as the policy says.
+    #[serde(default)]
+    pub auto_restart: Option<bool>,
+    /// `steward.max_restarts_per_hour`.
+    #[serde(default)]
+    pub max_restarts_per_hour: Option<u32>,
+    /// `steward.health_url`.
+    #[serde(default)]
+    pub health_url: Option<String>,
+    /// `steward.depends_on`: names of containers, comma-separated.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// `steward.ignore`: it is not looked after at all.
+    #[serde(default)]
+    pub ignore: bool,
+    /// Labels that could not be understood, each with the reason.
+    #[serde(default)]
+    pub refused: Vec<String>,
+}
+
+/// What was read of a mounted file system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DiskFacts {
+    /// The file system's type, such as `ext4`.
+    pub file_system: String,
+    /// The device it is on.
+    pub device: String,
+    /// Size, bytes.
+    pub total_bytes: u64,
+    /// Free for an ordinary user, bytes.
+    pub available_bytes: u64,
+}
+
+/// What was read of DNS or of the outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NetworkFacts {
+    /// Targets that answered.
+    pub reached: Vec<String>,
+    /// Targets that did not, each with the reason.
+    pub failed: Vec<String>,
+}
+
+/// What was read of an HTTP endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceFacts {
+    /// The address, without user, password or query.
+    pub url: String,
+    /// The container that it belongs to, where it belongs to one.
+    #[serde(default)]
+    pub container: Option<ResourceId>,
+    /// The HTTP status of the last answer.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Why there was no good answer.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// What was read of a database server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatabaseFacts {
+    /// What it is, such as `postgresql`.
+    pub engine: String,
+    /// Where, without credentials.
+    pub address: String,
+    /// The container it runs in, where it was found in one.
+    #[serde(default)]
+    pub container: Option<ResourceId>,
+    /// Its version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Whether the last check got an answer; absent when it could not be told.
+    #[serde(default)]
+    pub connected: Option<bool>,
+    /// Connections in use.
+    #[serde(default)]
+    pub connections_used: Option<u64>,
+    /// Connections allowed.
+    #[serde(default)]
+    pub connections_max: Option<u64>,
+    /// Why it does not answer.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// Something that could not be read in a snapshot. A failed read is never an empty list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Unreadable {
+    /// Which source tried.
+    pub source: String,
+    /// What it tried to read, such as `stats of container nginx`.
+    pub what: String,
+    /// Why it failed.
+    pub error: String,
+}
+
+/// A quantity with a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Processor use, percent: of the host's cores for a host; of its limit (or of one core) for a container.
+    CpuPercent,
+    /// Memory use, percent of the limit or of the physical memory.
+    MemoryPercent,
+    /// Memory in use without the inactive file cache, bytes.
+    MemoryBytes,
+    /// Load average over one minute.
+    Load1,
+    /// Space used, percent.
+    DiskPercent,
+    /// Space available, bytes.
+    DiskAvailableBytes,
+    /// Bytes received since the last reading, per second.
+    NetworkReceiveBytesPerSecond,
+    /// Bytes sent since the last reading, per second.
+    NetworkSendBytesPerSecond,
+    /// Time to an answer, milliseconds.
+    LatencyMs,
+    /// Connections in use, percent of those allowed.
+    ConnectionsPercent,
+    /// Processes in a container.
+    Processes,
+}
+
+impl Metric {
+    /// Every metric; the position is its number in the database, so only ever append.
+    pub const ALL: [Self; 11] = [
+        Self::CpuPercent,
+        Self::MemoryPercent,
+        Self::MemoryBytes,
+        Self::Load1,
+        Self::DiskPercent,
+        Self::DiskAvailableBytes,
+        Self::NetworkReceiveBytesPerSecond,
+        Self::NetworkSendBytesPerSecond,
+        Self::LatencyMs,
+        Self::ConnectionsPercent,
+        Self::Processes,
+    ];
+
+    /// The word used on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CpuPercent => "cpu_percent",
+            Self::MemoryPercent => "memory_percent",
+            Self::MemoryBytes => "memory_bytes",
+            Self::Load1 => "load1",
+            Self::DiskPercent => "disk_percent",
+            Self::DiskAvailableBytes => "disk_available_bytes",
+            Self::NetworkReceiveBytesPerSecond => "network_receive_bytes_per_second",
+            Self::NetworkSendBytesPerSecond => "network_send_bytes_per_second",
+            Self::LatencyMs => "latency_ms",
+            Self::ConnectionsPercent => "connections_percent",
+            Self::Processes => "processes",
+        }
+    }
+
+    /// The unit to print behind a value.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::CpuPercent
+            | Self::MemoryPercent
+            | Self::DiskPercent
+            | Self::ConnectionsPercent => "%",
+            Self::MemoryBytes | Self::DiskAvailableBytes => "B",
+            Self::NetworkReceiveBytesPerSecond | Self::NetworkSendBytesPerSecond => "B/s",
+            Self::LatencyMs => "ms",
+            Self::Load1 | Self::Processes => "",
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Metric {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|metric| metric.as_str() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|metric| metric.as_str()).collect();
+                format!(
+                    "`{text}` is not a metric: it should be one of {}",
+                    known.join(", ")
+                )
+            })
+    }
+}

@@ -1,0 +1,225 @@
+//! The engine as others see it: what can be read of it and asked of it. Cheap to clone.
+//!
+//! The server and every other channel use this and nothing else, so that all of them go through the same functions and the same
+//! authorisation.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use steward_api::{
+    ApproveRequest, Autonomy, Channel, Envelope, Incident, LogTail, ProblemDetails, RejectRequest,
+    Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task, TaskId, Unreadable,
+};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::ports::Store;
+
+/// Who asks for something, as authenticated by the channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The identity of the token: its name in the token file.
+    pub identity: String,
+    /// What it may do.
+    pub role: Role,
+    /// Through which channel.
+    pub channel: Channel,
+}
+
+/// What the engine knows now: one immutable picture, replaced after each change.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The node.
+    pub node: String,
+    /// When the agent began.
+    pub started_at: Timestamp,
+    /// The autonomy in force.
+    pub autonomy: Autonomy,
+    /// When the picture last changed.
+    pub taken_at: Timestamp,
+    /// Every resource, by id.
+    pub resources: Arc<BTreeMap<ResourceId, Arc<Resource>>>,
+    /// What could not be read in the last reading of each source.
+    pub unreadable: Vec<Unreadable>,
+    /// Sources, by name.
+    pub sources: Vec<SourceStatus>,
+    /// Schedules, by name.
+    pub schedules: Vec<ScheduleStatus>,
+    /// Versions of what is looked after.
+    pub versions: BTreeMap<String, String>,
+    /// Incidents that are not over.
+    pub active_incidents: Vec<Arc<Incident>>,
+    /// Tasks that are not over, most urgent first.
+    pub open_tasks: Vec<Arc<Task>>,
+    /// Why the store takes no writes, while it does not.
+    pub store_error: Option<String>,
+    /// Facts that wait to be journaled.
+    pub store_backlog: u64,
+    /// Why the configuration on disk is not the one in force, where it is not.
+    pub config_error: Option<String>,
+}
+
+/// A request to the engine; carries where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Approve {
+        task: TaskId,
+        body: ApproveRequest,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Task, ProblemDetails>>,
+    },
+    Reject {
+        task: TaskId,
+        body: RejectRequest,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Task, ProblemDetails>>,
+    },
+    Heal {
+        container: String,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Task, ProblemDetails>>,
+    },
+    SetAutonomy {
+        level: Autonomy,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Autonomy, ProblemDetails>>,
+    },
+    LogTail {
+        resource: ResourceId,
+        reply: oneshot::Sender<Result<LogTail, ProblemDetails>>,
+    },
+    /// Read everything now instead of at the next tick.
+    Refresh,
+}
+
+/// The engine as others see it.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) events: broadcast::Sender<Arc<Envelope>>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) metrics: Arc<crate::engine::metrics::Metrics>,
+}
+
+impl Handle {
+    /// What the engine knows now.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Every event from now on, as journaled. A receiver that lags by more than its buffer is told so and must read the journal.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Envelope>> {
+        self.events.subscribe()
+    }
+
+    /// The journal and its projections, to read.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The engine's metrics, for Prometheus.
+    pub fn metrics(&self) -> &crate::engine::metrics::Metrics {
+        &self.metrics
+    }
+
+    /// Says yes to a task's plan. The only way for a person to let something be done.
+    ///
+    /// # Errors
+    /// `forbidden`, `task_not_found`, `task_not_waiting`, `plan_changed`, `plan_stale`, `approval_expired`, `store_unavailable`; nothing changes.
+    pub async fn approve(
+        &self,
+        task: TaskId,
+        body: ApproveRequest,
+        caller: Caller,
+    ) -> Result<Task, ProblemDetails> {
+        self.ask(|reply| Request::Approve {
+            task,
+            body,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Says no to a task's plan.
+    ///
+    /// # Errors
+    /// As for [`Self::approve`].
+    pub async fn reject(
+        &self,
+        task: TaskId,
+        body: RejectRequest,
+        caller: Caller,
+    ) -> Result<Task, ProblemDetails> {
+        self.ask(|reply| Request::Reject {
+            task,
+            body,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Asks for a container (by name or full id) to be healed now. Goes through decide, guard and journal like everything else.
+    ///
+    /// # Errors
+    /// `forbidden`, `container_not_found`, `nothing_to_do`, `withheld`, `store_unavailable`, `engine_unavailable`; nothing changes.
+    pub async fn heal(&self, container: String, caller: Caller) -> Result<Task, ProblemDetails> {
+        self.ask(|reply| Request::Heal {
+            container,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Changes the autonomy until the configuration changes or the agent is started anew.
+    ///
+    /// # Errors
+    /// `forbidden`, `store_unavailable`; nothing changes.
+    pub async fn set_autonomy(
+        &self,
+        level: Autonomy,
+        caller: Caller,
+    ) -> Result<Autonomy, ProblemDetails> {
+        self.ask(|reply| Request::SetAutonomy {
+            level,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// The last lines of a resource's log, cleared of secrets.
+    ///
+    /// # Errors
+    /// `resource_not_found`, `engine_unavailable`.
+    pub async fn log_tail(&self, resource: ResourceId) -> Result<LogTail, ProblemDetails> {
+        self.ask(|reply| Request::LogTail { resource, reply })
+            .await?
+    }
+
+    /// Has everything read now instead of at the next tick.
+    pub async fn refresh(&self) {
+        // An engine that is shutting down reads nothing any more, and nobody waits for it.
+        let _ = self.requests.send(Request::Refresh).await;
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, ProblemDetails> {
+        let stopping = || {
+            ProblemDetails::new(
+                steward_api::ErrorCode::Internal,
+                "the agent is shutting down",
+            )
+        };
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+}

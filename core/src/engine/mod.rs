@@ -1,0 +1,4 @@
+//! stub
+mod handle;
+pub mod metrics;
+pub use handle::{Caller, Handle, View};

@@ -1,0 +1,2 @@
+//! The `steward` binary: parse, wire, run.
+fn main() {}
