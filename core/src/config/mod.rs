@@ -396,7 +396,7 @@ impl Default for Thresholds {
             sustain: 3,
             of_last: 4,
             hysteresis: 5.0,
-            loop_deaths: 3,
+            loop_deaths: 4,
             loop_window: Span::from_mins(5),
             restart_policy_grace: Span::from_secs(15),
             flap_window: Span::from_mins(30),
@@ -610,3 +610,9 @@ pub fn default_strategy(problem: Problem) -> Vec<StrategyStep> {
         | Problem::OutsideUnreachable => Vec::new(),
     }
 }
+
+// TEMP-STUB
+/// stub
+pub fn matches_resource(pattern: &str, id: &ResourceId) -> bool { pattern == id.name || pattern == id.to_string() }
+impl Window { /// stub
+ pub fn contains(&self, _local: civil::DateTime) -> bool { true } }
