@@ -24,7 +24,8 @@ pub trait Clock: Send + Sync + 'static {
 mod rules;
 
 pub use rules::{
-    Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput, Suspicion,
+    Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
+    Suspicion,
 };
 
 // ---------------------------------------------------------------------------------------------------------------- sources
@@ -471,5 +472,9 @@ impl fmt::Debug for dyn Store {
 
 /// `at` moved by a duration; the far end of time where that would overflow.
 pub fn later(at: Timestamp, by: jiff::SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
+    at.checked_add(by).unwrap_or(if by.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }

@@ -613,6 +613,16 @@ pub fn default_strategy(problem: Problem) -> Vec<StrategyStep> {
 
 // TEMP-STUB
 /// stub
-pub fn matches_resource(pattern: &str, id: &ResourceId) -> bool { pattern == id.name || pattern == id.to_string() }
-impl Window { /// stub
- pub fn contains(&self, _local: civil::DateTime) -> bool { true } }
+pub fn matches_resource(pattern: &str, id: &ResourceId) -> bool {
+    pattern == id.name || pattern == id.to_string()
+}
+impl Window {
+    /// stub
+    pub fn contains(&self, _local: civil::DateTime) -> bool {
+        true
+    }
+}
+/// stub
+pub fn diff(_old: &Config, _new: &Config) -> Vec<String> {
+    Vec::new()
+}

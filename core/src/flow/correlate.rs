@@ -70,7 +70,8 @@ impl Incidents {
     pub fn remember(&mut self, known: impl IntoIterator<Item = Incident>) {
         for incident in known {
             if incident.is_active() {
-                self.active.insert(incident.resource.clone(), Arc::new(incident));
+                self.active
+                    .insert(incident.resource.clone(), Arc::new(incident));
             } else {
                 self.ended.push_back(Arc::new(incident));
             }
@@ -93,12 +94,21 @@ impl Incidents {
     }
 
     /// Changes an active incident, or one that just ended.
-    pub fn edit(&mut self, id: IncidentId, edit: impl FnOnce(&mut Incident)) -> Option<Arc<Incident>> {
+    pub fn edit(
+        &mut self,
+        id: IncidentId,
+        edit: impl FnOnce(&mut Incident),
+    ) -> Option<Arc<Incident>> {
         let incident = self
             .active
             .values_mut()
             .find(|incident| incident.id == id)
-            .or_else(|| self.ended.iter_mut().rev().find(|incident| incident.id == id))?;
+            .or_else(|| {
+                self.ended
+                    .iter_mut()
+                    .rev()
+                    .find(|incident| incident.id == id)
+            })?;
         edit(Arc::make_mut(incident));
         Some(Arc::clone(incident))
     }
@@ -122,9 +132,17 @@ impl Incidents {
                 Standing::Unknown => {}
                 Standing::Gone => {
                     let text = format!("{} is gone", evaluation.resource.short());
-                    self.end(&evaluation.resource, ResolutionKind::Gone, text, around, &mut out);
+                    self.end(
+                        &evaluation.resource,
+                        ResolutionKind::Gone,
+                        text,
+                        around,
+                        &mut out,
+                    );
                 }
-                Standing::Known if evaluation.findings.is_empty() => self.quiet(&evaluation, around, &mut out),
+                Standing::Known if evaluation.findings.is_empty() => {
+                    self.quiet(&evaluation, around, &mut out)
+                }
                 Standing::Known => self.failing(evaluation, around, next_id, &mut out),
             }
         }
@@ -133,7 +151,9 @@ impl Incidents {
 
     fn quiet(&mut self, evaluation: &Evaluation, around: &Surroundings<'_>, out: &mut Correlated) {
         let id = &evaluation.resource;
-        let Some(incident) = self.active.get(id).cloned() else { return };
+        let Some(incident) = self.active.get(id).cloned() else {
+            return;
+        };
         if (around.is_busy)(id) {
             return;
         }
@@ -156,9 +176,15 @@ impl Incidents {
             return;
         }
         let (kind, text) = if healed {
-            (ResolutionKind::Healed, "Steward healed it, and it has stayed well".to_owned())
+            (
+                ResolutionKind::Healed,
+                "Steward healed it, and it has stayed well".to_owned(),
+            )
         } else {
-            (ResolutionKind::Recovered, "It became well without Steward".to_owned())
+            (
+                ResolutionKind::Recovered,
+                "It became well without Steward".to_owned(),
+            )
         };
         self.end(id, kind, text, around, out);
     }
@@ -172,7 +198,9 @@ impl Incidents {
         out: &mut Correlated,
     ) {
         self.quiet_since.remove(id);
-        let Some(mut incident) = self.active.remove(id) else { return };
+        let Some(mut incident) = self.active.remove(id) else {
+            return;
+        };
         let ended = Arc::make_mut(&mut incident);
         ended.phase = Phase::Resolved;
         ended.resolved_at = Some(around.now);
@@ -201,7 +229,12 @@ impl Incidents {
                 && !(around.is_busy)(&id)
                 && around.now.duration_since(own.opened_at) <= ABSORB_WITHIN
             {
-                let text = format!("an effect of incident {}", self.active.get(&root).map_or_else(String::new, |root| root.id.to_string()));
+                let text = format!(
+                    "an effect of incident {}",
+                    self.active
+                        .get(&root)
+                        .map_or_else(String::new, |root| root.id.to_string())
+                );
                 self.end(&id, ResolutionKind::Absorbed, text, around, out);
             }
             if !self.active.contains_key(&id) {
@@ -228,7 +261,11 @@ impl Incidents {
 
     /// The failing resource further up that explains these findings, where there is one.
     fn root_of(&self, evaluation: &Evaluation, around: &Surroundings<'_>) -> Option<ResourceId> {
-        if !evaluation.findings.iter().all(|finding| can_be_an_effect(finding.problem)) {
+        if !evaluation
+            .findings
+            .iter()
+            .all(|finding| can_be_an_effect(finding.problem))
+        {
             return None;
         }
         around
@@ -237,42 +274,82 @@ impl Incidents {
             .into_iter()
             // The furthest is the root, the nearer ones are effects themselves.
             .rev()
-            .find(|id| self.active.get(id).is_some_and(|incident| takes_down(incident)))
+            .find(|id| {
+                self.active
+                    .get(id)
+                    .is_some_and(|incident| takes_down(incident))
+            })
     }
 
-    fn attach(&mut self, root: &ResourceId, affected: &ResourceId, now: Timestamp, out: &mut Correlated) {
-        let Some(incident) = self.active.get_mut(root) else { return };
+    fn attach(
+        &mut self,
+        root: &ResourceId,
+        affected: &ResourceId,
+        now: Timestamp,
+        out: &mut Correlated,
+    ) {
+        let Some(incident) = self.active.get_mut(root) else {
+            return;
+        };
         if incident.affected.contains(affected) || incident.affected.len() >= MOST_AFFECTED {
             return;
         }
         let root = Arc::make_mut(incident);
         root.affected.push(affected.clone());
         let phase = root.phase;
-        root.note(now, phase, format!("{} fails because of it", affected.short()));
-        out.changes.push((IncidentChange::Updated, Arc::clone(incident)));
+        root.note(
+            now,
+            phase,
+            format!("{} fails because of it", affected.short()),
+        );
+        out.changes
+            .push((IncidentChange::Updated, Arc::clone(incident)));
     }
 
     /// A root showed itself after its effects: young incidents of those give way.
-    fn absorb_downstream(&mut self, root: &ResourceId, around: &Surroundings<'_>, out: &mut Correlated) {
-        let Some(root_incident) = self.active.get(root).cloned() else { return };
+    fn absorb_downstream(
+        &mut self,
+        root: &ResourceId,
+        around: &Surroundings<'_>,
+        out: &mut Correlated,
+    ) {
+        let Some(root_incident) = self.active.get(root).cloned() else {
+            return;
+        };
         if !takes_down(&root_incident) {
             return;
         }
         for effect in around.graph.downstream(root) {
-            let Some(own) = self.active.get(&effect).cloned() else { continue };
+            let Some(own) = self.active.get(&effect).cloned() else {
+                continue;
+            };
             let young = around.now.duration_since(own.opened_at) <= ABSORB_WITHIN;
-            let explained = own.findings.iter().all(|finding| can_be_an_effect(finding.problem));
+            let explained = own
+                .findings
+                .iter()
+                .all(|finding| can_be_an_effect(finding.problem));
             if young && explained && !(around.is_busy)(&effect) {
-                self.end(&effect, ResolutionKind::Absorbed, format!("an effect of incident {}", root_incident.id), around, out);
+                self.end(
+                    &effect,
+                    ResolutionKind::Absorbed,
+                    format!("an effect of incident {}", root_incident.id),
+                    around,
+                    out,
+                );
                 self.attach(root, &effect, around.now, out);
             }
         }
     }
 
     fn update(&mut self, evaluation: Evaluation, now: Timestamp, out: &mut Correlated) {
-        let Some(slot) = self.active.get_mut(&evaluation.resource) else { return };
+        let Some(slot) = self.active.get_mut(&evaluation.resource) else {
+            return;
+        };
         let problems = |findings: &[steward_api::Finding]| -> BTreeSet<_> {
-            findings.iter().map(|finding| (finding.problem, finding.severity)).collect()
+            findings
+                .iter()
+                .map(|finding| (finding.problem, finding.severity))
+                .collect()
         };
         let is_same = problems(&slot.findings) == problems(&evaluation.findings);
         let incident = Arc::make_mut(slot);
@@ -290,18 +367,31 @@ impl Incidents {
         } else {
             incident.updated_at = now;
         }
-        out.changes.push((IncidentChange::Updated, Arc::clone(slot)));
+        out.changes
+            .push((IncidentChange::Updated, Arc::clone(slot)));
     }
 
-    fn reopen(&mut self, evaluation: &Evaluation, around: &Surroundings<'_>, out: &mut Correlated) -> bool {
+    fn reopen(
+        &mut self,
+        evaluation: &Evaluation,
+        around: &Surroundings<'_>,
+        out: &mut Correlated,
+    ) -> bool {
         let position = self.ended.iter().rposition(|incident| {
             incident.resource == evaluation.resource
-                && incident.resolved_at.is_some_and(|at| around.now.duration_since(at) <= around.flap_window)
+                && incident
+                    .resolved_at
+                    .is_some_and(|at| around.now.duration_since(at) <= around.flap_window)
                 && incident.resolution.as_ref().is_some_and(|resolution| {
-                    matches!(resolution.kind, ResolutionKind::Healed | ResolutionKind::Recovered)
+                    matches!(
+                        resolution.kind,
+                        ResolutionKind::Healed | ResolutionKind::Recovered
+                    )
                 })
         });
-        let Some(mut slot) = position.and_then(|position| self.ended.remove(position)) else { return false };
+        let Some(mut slot) = position.and_then(|position| self.ended.remove(position)) else {
+            return false;
+        };
         let incident = Arc::make_mut(&mut slot);
         incident.flaps += 1;
         incident.resolved_at = None;
@@ -314,8 +404,13 @@ impl Incidents {
         incident.severity = severity;
         incident.title.clone_from(&title);
         let times = incident.flaps;
-        incident.note(around.now, Phase::Detected, format!("It came back ({times}. time): {title}"));
-        self.active.insert(evaluation.resource.clone(), Arc::clone(&slot));
+        incident.note(
+            around.now,
+            Phase::Detected,
+            format!("It came back ({times}. time): {title}"),
+        );
+        self.active
+            .insert(evaluation.resource.clone(), Arc::clone(&slot));
         out.changes.push((IncidentChange::Reopened, slot));
         true
     }

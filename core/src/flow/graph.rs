@@ -42,7 +42,10 @@ impl Graph {
     fn edge(&mut self, from: &ResourceId, to: &ResourceId) {
         if from != to {
             self.needs.entry(from.clone()).or_default().push(to.clone());
-            self.needed_by.entry(to.clone()).or_default().push(from.clone());
+            self.needed_by
+                .entry(to.clone())
+                .or_default()
+                .push(from.clone());
         }
     }
 
@@ -71,7 +74,10 @@ impl Graph {
         Self::walk(resource, |id| self.needed_by(id))
     }
 
-    fn walk<'a>(start: &ResourceId, next: impl Fn(&ResourceId) -> &'a [ResourceId]) -> Vec<ResourceId> {
+    fn walk<'a>(
+        start: &ResourceId,
+        next: impl Fn(&ResourceId) -> &'a [ResourceId],
+    ) -> Vec<ResourceId> {
         let mut seen = BTreeSet::from([start.clone()]);
         let mut queue: VecDeque<_> = next(start).iter().collect();
         let mut found = Vec::new();

@@ -5,12 +5,12 @@
 //!
 //! All but `act` are pure: no I/O, no clock, no `async`; the time is an input. `act` talks to the world only through the ports.
 
-pub mod graph;
-pub mod observe;
-pub mod detect;
-pub mod correlate;
-pub mod diagnose;
-pub mod decide;
-pub mod tasks;
 pub mod act;
+pub mod correlate;
+pub mod decide;
+pub mod detect;
+pub mod diagnose;
+pub mod graph;
 pub mod learn;
+pub mod observe;
+pub mod tasks;

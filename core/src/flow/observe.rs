@@ -86,11 +86,16 @@ impl World {
 
     /// The graph as it is now.
     pub fn graph(&mut self) -> &Graph {
+        self.picture().0
+    }
+
+    /// The graph as it is now, with the resources.
+    pub fn picture(&mut self) -> (&Graph, &BTreeMap<ResourceId, Arc<Resource>>) {
         if self.graph_is_stale {
             self.graph = Graph::of(&self.resources);
             self.graph_is_stale = false;
         }
-        &self.graph
+        (&self.graph, &self.resources)
     }
 
     /// The source that reports a resource.
@@ -108,12 +113,22 @@ impl World {
         }
     }
 
-    /// Takes in a reading.
-    pub fn absorb(&mut self, observation: Observation) -> Absorbed {
+    /// Takes in a reading that was begun at `began_at`. What is known from later than that (a signal came meanwhile) stays as it is.
+    pub fn absorb(&mut self, observation: Observation, began_at: Timestamp) -> Absorbed {
         let mut absorbed = Absorbed::default();
-        let seen: BTreeSet<ResourceId> =
-            observation.resources.iter().map(|resource| resource.id.clone()).collect();
-        for resource in observation.resources {
+        let seen: BTreeSet<ResourceId> = observation
+            .resources
+            .iter()
+            .map(|resource| resource.id.clone())
+            .collect();
+        for mut resource in observation.resources {
+            resource.read_at = began_at;
+            if self
+                .get(&resource.id)
+                .is_some_and(|known| known.read_at > began_at)
+            {
+                continue;
+            }
             for (metric, value) in &resource.metrics {
                 absorbed.samples.push(Sample {
                     resource: resource.id.clone(),
@@ -130,6 +145,7 @@ impl World {
                 .owners
                 .iter()
                 .filter(|(id, owner)| **owner == observation.source && !seen.contains(*id))
+                .filter(|(id, _)| self.get(id).is_none_or(|known| known.read_at <= began_at))
                 .map(|(id, _)| id.clone())
                 .collect();
             for id in missing {
@@ -137,14 +153,18 @@ impl World {
                 absorbed.gone.push(id);
             }
         }
-        self.unreadable.insert(observation.source, observation.unreadable);
+        self.unreadable
+            .insert(observation.source, observation.unreadable);
         self.versions.extend(observation.versions);
         absorbed
     }
 
     /// Takes in one resource read by itself, between readings. An older picture than the one that is there is dropped.
     pub fn absorb_one(&mut self, source: &str, resource: Resource) -> bool {
-        if self.get(&resource.id).is_some_and(|known| known.read_at > resource.read_at) {
+        if self
+            .get(&resource.id)
+            .is_some_and(|known| known.read_at > resource.read_at)
+        {
             return false;
         }
         self.put(source, resource, false);
@@ -152,7 +172,13 @@ impl World {
     }
 
     /// A source could not be read at all: what it reports is unknown from now on. Returns what changed by that.
-    pub fn lose_source(&mut self, source: &str, at: Timestamp, error: &str, spare: Option<&ResourceId>) -> Vec<ResourceId> {
+    pub fn lose_source(
+        &mut self,
+        source: &str,
+        at: Timestamp,
+        error: &str,
+        spare: Option<&ResourceId>,
+    ) -> Vec<ResourceId> {
         let lost: Vec<_> = self
             .owners
             .iter()
@@ -161,7 +187,9 @@ impl World {
             .collect();
         let mut changed = Vec::new();
         for id in lost {
-            let Some(resource) = self.get(&id).cloned() else { continue };
+            let Some(resource) = self.get(&id).cloned() else {
+                continue;
+            };
             self.reclassify_as_outage(&id, at);
             if resource.health != Health::Unknown {
                 let mut unknown = Resource::clone(&resource);
@@ -177,14 +205,22 @@ impl World {
             }
         }
         let what = "everything".to_owned();
-        self.unreadable
-            .insert(source.to_owned(), vec![Unreadable { source: source.to_owned(), what, error: error.to_owned() }]);
+        self.unreadable.insert(
+            source.to_owned(),
+            vec![Unreadable {
+                source: source.to_owned(),
+                what,
+                error: error.to_owned(),
+            }],
+        );
         changed
     }
 
     /// An end right before the engine went away looks like one asked for by a person, but came from the engine's own shutdown.
     fn reclassify_as_outage(&mut self, id: &ResourceId, at: Timestamp) {
-        let Some(history) = self.histories.get_mut(id) else { return };
+        let Some(history) = self.histories.get_mut(id) else {
+            return;
+        };
         if let Some(death) = history.deaths.back_mut()
             && matches!(death.cause, EndCause::Operator | EndCause::Unseen)
             && at.duration_since(death.at) <= OUTAGE_TAKES_ALONG
@@ -210,7 +246,10 @@ impl World {
         // An event of an older container of the same name says nothing of this one.
         if let Some(facts) = self.get(id).and_then(|resource| resource.container())
             && facts.container_id != signal.container_id
-            && !matches!(signal.kind, ContainerSignal::Created | ContainerSignal::Started)
+            && !matches!(
+                signal.kind,
+                ContainerSignal::Created | ContainerSignal::Started
+            )
         {
             return false;
         }
@@ -236,7 +275,11 @@ impl World {
                 if let Some(death) = history.deaths.back_mut()
                     && death.cause == EndCause::Crash
                 {
-                    death.cause = if history.steward_acting { EndCause::Steward } else { EndCause::Operator };
+                    death.cause = if history.steward_acting {
+                        EndCause::Steward
+                    } else {
+                        EndCause::Operator
+                    };
                 }
                 true
             }
@@ -282,7 +325,15 @@ impl World {
             .back()
             .is_some_and(|at| signal.at.duration_since(*at).abs() <= SignedDuration::from_secs(5));
         history.seen_running = true;
-        push_death(history, Death { at: signal.at, exit_code, oom, cause });
+        push_death(
+            history,
+            Death {
+                at: signal.at,
+                exit_code,
+                oom,
+                cause,
+            },
+        );
         let at = signal.at;
         self.edit_container(&signal.resource, at, |facts, reason| {
             facts.status = ContainerStatus::Exited;
@@ -293,7 +344,12 @@ impl World {
         });
     }
 
-    fn edit_container(&mut self, id: &ResourceId, at: Timestamp, edit: impl FnOnce(&mut ContainerFacts, &mut String)) {
+    fn edit_container(
+        &mut self,
+        id: &ResourceId,
+        at: Timestamp,
+        edit: impl FnOnce(&mut ContainerFacts, &mut String),
+    ) {
         let Some(resource) = self.get(id) else { return };
         let mut resource = Resource::clone(resource);
         if let Facts::Container(facts) = &mut resource.facts {
@@ -308,7 +364,9 @@ impl World {
         let id = resource.id.clone();
         let before = self.get(&id).cloned();
         self.note(&resource, before.as_deref(), is_reading);
-        if before.is_none_or(|before| before.depends_on != resource.depends_on || before.runs_on != resource.runs_on) {
+        if before.is_none_or(|before| {
+            before.depends_on != resource.depends_on || before.runs_on != resource.runs_on
+        }) {
             self.graph_is_stale = true;
         }
         self.owners.insert(id, source.to_owned());
@@ -320,7 +378,9 @@ impl World {
         let history = self.histories.entry(resource.id.clone()).or_default();
         if is_reading {
             match resource.health {
-                Health::Unhealthy => history.failing_readings = history.failing_readings.saturating_add(1),
+                Health::Unhealthy => {
+                    history.failing_readings = history.failing_readings.saturating_add(1)
+                }
                 Health::Unknown => {}
                 _ => history.failing_readings = 0,
             }
@@ -332,10 +392,16 @@ impl World {
                 }
             }
         }
-        while history.oom_kills.front().is_some_and(|at| resource.read_at.duration_since(*at) > SignedDuration::from_hours(1)) {
+        while history
+            .oom_kills
+            .front()
+            .is_some_and(|at| resource.read_at.duration_since(*at) > SignedDuration::from_hours(1))
+        {
             history.oom_kills.pop_front();
         }
-        let Some(facts) = resource.container() else { return };
+        let Some(facts) = resource.container() else {
+            return;
+        };
         match facts.status {
             ContainerStatus::Running => {
                 history.seen_running = true;
@@ -343,7 +409,10 @@ impl World {
             ContainerStatus::Exited | ContainerStatus::Dead | ContainerStatus::Restarting => {
                 let ran_before = before.and_then(Resource::container).is_some_and(|before| {
                     before.container_id == facts.container_id
-                        && matches!(before.status, ContainerStatus::Running | ContainerStatus::Unknown)
+                        && matches!(
+                            before.status,
+                            ContainerStatus::Running | ContainerStatus::Unknown
+                        )
                 });
                 let known = facts.finished_at.is_none_or(|finished| {
                     history.last_death().is_some_and(|death| {
@@ -353,11 +422,24 @@ impl World {
                 });
                 if !known {
                     let at = facts.finished_at.unwrap_or(resource.read_at);
-                    let outage = before.is_some_and(|before| before.health == Health::Unknown && ran_before)
+                    let outage = before
+                        .is_some_and(|before| before.health == Health::Unknown && ran_before)
                         && history.seen_running;
-                    let cause = if outage { EndCause::EngineOutage } else { EndCause::Unseen };
+                    let cause = if outage {
+                        EndCause::EngineOutage
+                    } else {
+                        EndCause::Unseen
+                    };
                     let exit_code = facts.exit_code.unwrap_or_default();
-                    push_death(history, Death { at, exit_code, oom: facts.oom_killed, cause });
+                    push_death(
+                        history,
+                        Death {
+                            at,
+                            exit_code,
+                            oom: facts.oom_killed,
+                            cause,
+                        },
+                    );
                 }
             }
             _ => {}
@@ -394,7 +476,11 @@ impl World {
     /// Puts the health that the rules came to, with its reason, on a resource.
     pub fn refine(&mut self, id: &ResourceId, health: Health, reason: Option<String>) {
         let Some(resource) = self.get(id) else { return };
-        if resource.health == health && reason.as_ref().is_none_or(|reason| *reason == resource.reason) {
+        if resource.health == health
+            && reason
+                .as_ref()
+                .is_none_or(|reason| *reason == resource.reason)
+        {
             return;
         }
         let mut resource = Resource::clone(resource);
@@ -419,8 +505,10 @@ impl World {
             .filter(|(id, history)| {
                 id.kind == ResourceKind::Container
                     && history.last_death().is_some_and(|death| {
-                        matches!(death.cause, EndCause::Crash | EndCause::EngineOutage | EndCause::Unseen)
-                            && now.duration_since(death.at) <= window
+                        matches!(
+                            death.cause,
+                            EndCause::Crash | EndCause::EngineOutage | EndCause::Unseen
+                        ) && now.duration_since(death.at) <= window
                     })
             })
             .count()

@@ -4,7 +4,9 @@
 //! that leaves the task as it was. There is no other way to change a task's state.
 
 use jiff::Timestamp;
-use steward_api::{Approval, ErrorCode, ExecutionEntry, PlanHash, Task, TaskChange, TaskResult, TaskState};
+use steward_api::{
+    Approval, ErrorCode, ExecutionEntry, PlanHash, Task, TaskChange, TaskResult, TaskState,
+};
 
 /// Something that happens to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,38 +38,65 @@ pub struct TaskRefusal {
 }
 
 fn refuse<T>(code: ErrorCode, detail: impl Into<String>) -> Result<T, TaskRefusal> {
-    Err(TaskRefusal { code, detail: detail.into() })
+    Err(TaskRefusal {
+        code,
+        detail: detail.into(),
+    })
 }
 
 /// Whether a task takes a person's answer to this plan now.
 ///
 /// # Errors
 /// `approval_expired` once its time is up, `task_not_waiting` when it waits for no answer, `plan_changed` when the hash is another's.
-pub fn takes_answer(task: &Task, plan_hash: Option<&PlanHash>, now: Timestamp) -> Result<(), TaskRefusal> {
+pub fn takes_answer(
+    task: &Task,
+    plan_hash: Option<&PlanHash>,
+    now: Timestamp,
+) -> Result<(), TaskRefusal> {
     if task.status == TaskState::Expired {
-        return refuse(ErrorCode::ApprovalExpired, format!("Task {} lapsed unanswered", task.id));
+        return refuse(
+            ErrorCode::ApprovalExpired,
+            format!("Task {} lapsed unanswered", task.id),
+        );
     }
     if task.status != TaskState::Pending || !task.requires_approval || task.approval.is_some() {
         let detail = match &task.approval {
             Some(answer) => format!(
                 "Task {} was {} by {} already",
                 task.id,
-                if answer.approved { "approved" } else { "rejected" },
-                if answer.by.is_empty() { &answer.identity } else { &answer.by }
+                if answer.approved {
+                    "approved"
+                } else {
+                    "rejected"
+                },
+                if answer.by.is_empty() {
+                    &answer.identity
+                } else {
+                    &answer.by
+                }
             ),
-            None => format!("Task {} is {} and waits for no answer", task.id, task.status),
+            None => format!(
+                "Task {} is {} and waits for no answer",
+                task.id, task.status
+            ),
         };
         return refuse(ErrorCode::TaskNotWaiting, detail);
     }
     if task.expires_at.is_some_and(|at| at <= now) {
-        return refuse(ErrorCode::ApprovalExpired, format!("Task {} lapsed unanswered", task.id));
+        return refuse(
+            ErrorCode::ApprovalExpired,
+            format!("Task {} lapsed unanswered", task.id),
+        );
     }
     if let Some(hash) = plan_hash
         && *hash != task.plan_hash
     {
         return refuse(
             ErrorCode::PlanChanged,
-            format!("The plan of task {} has the hash {}, not the one given; look at it again", task.id, task.plan_hash),
+            format!(
+                "The plan of task {} has the hash {}, not the one given; look at it again",
+                task.id, task.plan_hash
+            ),
         );
     }
     Ok(())
@@ -77,13 +106,26 @@ pub fn takes_answer(task: &Task, plan_hash: Option<&PlanHash>, now: Timestamp) -
 ///
 /// # Errors
 /// Where the task is in a state that does not take it; it is then unchanged.
-pub fn advance(task: &mut Task, input: TaskInput, now: Timestamp) -> Result<TaskChange, TaskRefusal> {
+pub fn advance(
+    task: &mut Task,
+    input: TaskInput,
+    now: Timestamp,
+) -> Result<TaskChange, TaskRefusal> {
     match input {
         TaskInput::Answer(answer) => {
             takes_answer(task, Some(&answer.plan_hash), now)?;
             let approved = answer.approved;
-            let by = if answer.by.is_empty() { answer.identity.clone() } else { answer.by.clone() };
-            log(task, now, if approved { "approved" } else { "rejected" }, format!("by {by}"));
+            let by = if answer.by.is_empty() {
+                answer.identity.clone()
+            } else {
+                answer.by.clone()
+            };
+            log(
+                task,
+                now,
+                if approved { "approved" } else { "rejected" },
+                format!("by {by}"),
+            );
             task.approval = Some(answer);
             if approved {
                 task.approved = true;
@@ -95,7 +137,10 @@ pub fn advance(task: &mut Task, input: TaskInput, now: Timestamp) -> Result<Task
         }
         TaskInput::Expire => {
             if task.status != TaskState::Pending || task.approved {
-                return refuse(ErrorCode::TaskNotWaiting, format!("Task {} is {} and can't lapse", task.id, task.status));
+                return refuse(
+                    ErrorCode::TaskNotWaiting,
+                    format!("Task {} is {} and can't lapse", task.id, task.status),
+                );
             }
             log(task, now, "expired", "nobody answered in time".to_owned());
             finish(task, TaskState::Expired, now);
@@ -103,10 +148,16 @@ pub fn advance(task: &mut Task, input: TaskInput, now: Timestamp) -> Result<Task
         }
         TaskInput::Cancel(why) => {
             if !matches!(task.status, TaskState::Pending | TaskState::Waiting) {
-                return refuse(ErrorCode::TaskNotWaiting, format!("Task {} is {} and can't be cancelled", task.id, task.status));
+                return refuse(
+                    ErrorCode::TaskNotWaiting,
+                    format!("Task {} is {} and can't be cancelled", task.id, task.status),
+                );
             }
             log(task, now, "cancelled", why.clone());
-            task.result = Some(TaskResult { success: false, details: why });
+            task.result = Some(TaskResult {
+                success: false,
+                details: why,
+            });
             finish(task, TaskState::Cancelled, now);
             Ok(TaskChange::Cancelled)
         }
@@ -125,14 +176,26 @@ pub fn advance(task: &mut Task, input: TaskInput, now: Timestamp) -> Result<Task
         }
         TaskInput::Log(entry) => {
             if task.status != TaskState::InProgress {
-                return refuse(ErrorCode::TaskNotWaiting, format!("Task {} is {} and not being carried out", task.id, task.status));
+                return refuse(
+                    ErrorCode::TaskNotWaiting,
+                    format!(
+                        "Task {} is {} and not being carried out",
+                        task.id, task.status
+                    ),
+                );
             }
             task.execution_log.push(entry);
             Ok(TaskChange::Progressed)
         }
         TaskInput::Finish(result) => {
             if task.status != TaskState::InProgress {
-                return refuse(ErrorCode::TaskNotWaiting, format!("Task {} is {} and not being carried out", task.id, task.status));
+                return refuse(
+                    ErrorCode::TaskNotWaiting,
+                    format!(
+                        "Task {} is {} and not being carried out",
+                        task.id, task.status
+                    ),
+                );
             }
             let (state, change) = if result.success {
                 (TaskState::Completed, TaskChange::Completed)
@@ -149,10 +212,16 @@ pub fn advance(task: &mut Task, input: TaskInput, now: Timestamp) -> Result<Task
 
 fn may_begin(task: &Task) -> Result<(), TaskRefusal> {
     if !matches!(task.status, TaskState::Pending | TaskState::Waiting) {
-        return refuse(ErrorCode::TaskNotWaiting, format!("Task {} is {} and can't begin", task.id, task.status));
+        return refuse(
+            ErrorCode::TaskNotWaiting,
+            format!("Task {} is {} and can't begin", task.id, task.status),
+        );
     }
     if task.requires_approval && !task.approved {
-        return refuse(ErrorCode::Forbidden, format!("Task {} needs a person's yes first", task.id));
+        return refuse(
+            ErrorCode::Forbidden,
+            format!("Task {} needs a person's yes first", task.id),
+        );
     }
     Ok(())
 }
@@ -163,7 +232,11 @@ fn finish(task: &mut Task, state: TaskState, now: Timestamp) {
 }
 
 fn log(task: &mut Task, now: Timestamp, action: &str, details: String) {
-    task.execution_log.push(ExecutionEntry { timestamp: now, action: action.to_owned(), details });
+    task.execution_log.push(ExecutionEntry {
+        timestamp: now,
+        action: action.to_owned(),
+        details,
+    });
 }
 
 #[cfg(test)]
@@ -171,7 +244,8 @@ mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
     use steward_api::{
-        Action, Channel, Plan, Precondition, Requester, ResourceId, Risk, Step, TaskId, TaskType, Undo, Verification,
+        Action, Channel, Plan, Precondition, Requester, ResourceId, Risk, Step, TaskId, TaskType,
+        Undo, Verification,
     };
 
     use super::*;
@@ -179,10 +253,14 @@ mod tests {
     fn task(requires_approval: bool) -> Task {
         let engine = ResourceId::new("n", steward_api::ResourceKind::Engine, "docker");
         let plan = Plan::new(vec![Step {
-            action: Action::PruneBuildCache { engine: engine.clone() },
+            action: Action::PruneBuildCache {
+                engine: engine.clone(),
+            },
             precondition: Precondition::Nothing,
             verification: Verification::ByReport,
-            undo: Undo::Impossible { reason: String::new() },
+            undo: Undo::Impossible {
+                reason: String::new(),
+            },
         }])
         .unwrap();
         let at = Timestamp::UNIX_EPOCH;
@@ -274,13 +352,27 @@ mod tests {
         let mut one = task(true);
         let late = start + SignedDuration::from_secs(100);
         let input = answer(&one, true);
-        assert_eq!(advance(&mut one, input, late).unwrap_err().code, ErrorCode::ApprovalExpired);
+        assert_eq!(
+            advance(&mut one, input, late).unwrap_err().code,
+            ErrorCode::ApprovalExpired
+        );
         let input = answer(&one, true);
         advance(&mut one, input, start).unwrap();
         let input = answer(&one, false);
-        assert_eq!(advance(&mut one, input, start).unwrap_err().code, ErrorCode::TaskNotWaiting);
+        assert_eq!(
+            advance(&mut one, input, start).unwrap_err().code,
+            ErrorCode::TaskNotWaiting
+        );
         let other = PlanHash("0".into());
-        assert_eq!(takes_answer(&task(true), Some(&other), start).unwrap_err().code, ErrorCode::PlanChanged);
-        assert_eq!(takes_answer(&task(false), None, start).unwrap_err().code, ErrorCode::TaskNotWaiting);
+        assert_eq!(
+            takes_answer(&task(true), Some(&other), start)
+                .unwrap_err()
+                .code,
+            ErrorCode::PlanChanged
+        );
+        assert_eq!(
+            takes_answer(&task(false), None, start).unwrap_err().code,
+            ErrorCode::TaskNotWaiting
+        );
     }
 }

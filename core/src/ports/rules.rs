@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use steward_api::{
-    ActionName, ContainerStatus, Evidence, Health, Metric, Problem, Resource, ResourceKind, Severity,
-    Urgency,
+    ActionName, ContainerStatus, Evidence, Health, Metric, Problem, Resource, ResourceKind,
+    Severity, Urgency,
 };
 
 use crate::config::Thresholds;
@@ -94,7 +94,10 @@ impl ResourceHistory {
 
     /// The newest value of a metric.
     pub fn latest(&self, metric: Metric) -> Option<f64> {
-        self.samples.get(&metric).and_then(|samples| samples.back()).copied()
+        self.samples
+            .get(&metric)
+            .and_then(|samples| samples.back())
+            .copied()
     }
 }
 
@@ -176,7 +179,10 @@ impl Case<'_> {
 
     /// Whether it is known not to do its work now.
     pub fn is_down(&self) -> bool {
-        matches!(self.resource.health, Health::Unhealthy | Health::Stopped | Health::Restarting)
+        matches!(
+            self.resource.health,
+            Health::Unhealthy | Health::Stopped | Health::Restarting
+        )
     }
 }
 

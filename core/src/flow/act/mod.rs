@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use steward_api::{
-    Action, Envelope, ExecutionEntry, Step, StepResult, Task, TaskId, TaskResult, Undo, Verification,
+    Action, Envelope, ExecutionEntry, Step, StepResult, Task, TaskId, TaskResult, Undo,
+    Verification,
 };
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +84,11 @@ pub enum Execution {
 /// How one step ended, inside the executor.
 enum StepEnd {
     Succeeded(String),
-    Failed { result: StepResult, details: String, was_applied: bool },
+    Failed {
+        result: StepResult,
+        details: String,
+        was_applied: bool,
+    },
     LeftOpen,
 }
 
@@ -98,7 +103,11 @@ impl Executor {
             match self.step(task.id, index, step).await {
                 StepEnd::Succeeded(details) => done.push((index, step, details)),
                 StepEnd::LeftOpen => return Execution::LeftOpen,
-                StepEnd::Failed { details, was_applied, .. } => {
+                StepEnd::Failed {
+                    details,
+                    was_applied,
+                    ..
+                } => {
                     let mut undone = Vec::new();
                     if was_applied {
                         undone.extend(self.undo(task.id, index, step).await);
@@ -106,13 +115,26 @@ impl Executor {
                     for (index, step, _) in done.iter().rev() {
                         undone.extend(self.undo(task.id, *index, step).await);
                     }
-                    let details = std::iter::once(details).chain(undone).collect::<Vec<_>>().join("; ");
-                    return Execution::Ended(TaskResult { success: false, details });
+                    let details = std::iter::once(details)
+                        .chain(undone)
+                        .collect::<Vec<_>>()
+                        .join("; ");
+                    return Execution::Ended(TaskResult {
+                        success: false,
+                        details,
+                    });
                 }
             }
         }
-        let details = done.into_iter().map(|(.., details)| details).collect::<Vec<_>>().join("; ");
-        Execution::Ended(TaskResult { success: true, details })
+        let details = done
+            .into_iter()
+            .map(|(.., details)| details)
+            .collect::<Vec<_>>()
+            .join("; ");
+        Execution::Ended(TaskResult {
+            success: true,
+            details,
+        })
     }
 
     fn actuator(&self, action: &Action) -> Result<&Arc<dyn Actuator>, ActError> {
@@ -120,87 +142,178 @@ impl Executor {
         self.actuators
             .iter()
             .find(|actuator| actuator.handles(name))
-            .ok_or_else(|| ActError::Unsupported(name, "no such integration is switched on".to_owned()))
+            .ok_or_else(|| {
+                ActError::Unsupported(name, "no such integration is switched on".to_owned())
+            })
     }
 
     async fn step(&self, task: TaskId, index: u32, step: &Step) -> StepEnd {
-        let intent = Intent { task, step: index, undo: false, action: step.action.clone() };
+        let intent = Intent {
+            task,
+            step: index,
+            undo: false,
+            action: step.action.clone(),
+        };
         let actuator = match self.actuator(&step.action) {
             Ok(actuator) => actuator,
             Err(error) => {
-                return StepEnd::Failed { result: StepResult::Skipped, details: words(&error), was_applied: false };
+                return StepEnd::Failed {
+                    result: StepResult::Skipped,
+                    details: words(&error),
+                    was_applied: false,
+                };
             }
         };
         let entry = match self.ledger.intend(intent.clone()).await {
             Ok(entry) => entry,
             Err(error) => {
-                let details = format!("nothing was done, because the intent could not be journaled: {error}");
-                return StepEnd::Failed { result: StepResult::Skipped, details, was_applied: false };
+                let details =
+                    format!("nothing was done, because the intent could not be journaled: {error}");
+                return StepEnd::Failed {
+                    result: StepResult::Skipped,
+                    details,
+                    was_applied: false,
+                };
             }
         };
         match actuator.check(&step.precondition).await {
             Ok(Reading::Holds) => {}
             Ok(Reading::Broken(why) | Reading::Hopeless(why)) => {
-                return self.end(intent, StepResult::Skipped, format!("not done: {why}"), false).await;
+                return self
+                    .end(
+                        intent,
+                        StepResult::Skipped,
+                        format!("not done: {why}"),
+                        false,
+                    )
+                    .await;
             }
             Err(error) => {
-                let details = format!("not done, because what it rests on could not be read: {}", words(&error));
+                let details = format!(
+                    "not done, because what it rests on could not be read: {}",
+                    words(&error)
+                );
                 return self.end(intent, StepResult::Skipped, details, false).await;
             }
         }
         let permit = match Permit::for_intent(&entry, &step.action) {
             Ok(permit) => permit,
-            Err(error) => return self.end(intent, StepResult::Skipped, error.to_string(), false).await,
+            Err(error) => {
+                return self
+                    .end(intent, StepResult::Skipped, error.to_string(), false)
+                    .await;
+            }
         };
         if self.stopping.is_cancelled() {
-            return self.end(intent, StepResult::Skipped, "not done: the agent ends".to_owned(), false).await;
+            return self
+                .end(
+                    intent,
+                    StepResult::Skipped,
+                    "not done: the agent ends".to_owned(),
+                    false,
+                )
+                .await;
         }
         let applied = match timeout(actuator.timeout(&step.action), actuator.apply(&permit)).await {
             Ok(Ok(report)) => report,
-            Ok(Err(error)) => return self.end(intent, StepResult::Failed, words(&error), true).await,
+            Ok(Err(error)) => {
+                return self
+                    .end(intent, StepResult::Failed, words(&error), true)
+                    .await;
+            }
             Err(_) => {
-                let details = format!("{} got no answer within {:?}", step.action, actuator.timeout(&step.action));
+                let details = format!(
+                    "{} got no answer within {:?}",
+                    step.action,
+                    actuator.timeout(&step.action)
+                );
                 return self.end(intent, StepResult::Failed, details, true).await;
             }
         };
-        self.log(task, past_tense(&step.action), applied.clone()).await;
+        self.log(task, past_tense(&step.action), applied.clone())
+            .await;
         match self.verify(actuator.as_ref(), &step.verification).await {
             Verified::Yes(how) => {
-                self.log(task, verified_word(&step.verification), how.clone()).await;
-                let details = if how.is_empty() { applied } else { format!("{applied}; {how}") };
-                self.conclude(intent, StepResult::Succeeded, details.clone()).await;
+                self.log(task, verified_word(&step.verification), how.clone())
+                    .await;
+                let details = if how.is_empty() {
+                    applied
+                } else {
+                    format!("{applied}; {how}")
+                };
+                self.conclude(intent, StepResult::Succeeded, details.clone())
+                    .await;
                 StepEnd::Succeeded(details)
             }
             Verified::No(why) => {
-                self.end(intent, StepResult::NotVerified, format!("{applied}, but it did not help: {why}"), true).await
+                self.end(
+                    intent,
+                    StepResult::NotVerified,
+                    format!("{applied}, but it did not help: {why}"),
+                    true,
+                )
+                .await
             }
             Verified::Stopping => StepEnd::LeftOpen,
         }
     }
 
-    async fn end(&self, intent: Intent, result: StepResult, details: String, was_applied: bool) -> StepEnd {
-        self.log(intent.task, result_word(result), details.clone()).await;
+    async fn end(
+        &self,
+        intent: Intent,
+        result: StepResult,
+        details: String,
+        was_applied: bool,
+    ) -> StepEnd {
+        self.log(intent.task, result_word(result), details.clone())
+            .await;
         self.conclude(intent, result, details.clone()).await;
-        StepEnd::Failed { result, details, was_applied }
+        StepEnd::Failed {
+            result,
+            details,
+            was_applied,
+        }
     }
 
     async fn conclude(&self, intent: Intent, result: StepResult, details: String) {
-        self.ledger.conclude(Conclusion { intent, result, details }).await;
+        self.ledger
+            .conclude(Conclusion {
+                intent,
+                result,
+                details,
+            })
+            .await;
     }
 
     async fn log(&self, task: TaskId, action: &str, details: String) {
-        let entry = ExecutionEntry { timestamp: self.clock.now(), action: action.to_owned(), details };
+        let entry = ExecutionEntry {
+            timestamp: self.clock.now(),
+            action: action.to_owned(),
+            details,
+        };
         self.ledger.log(task, entry).await;
     }
 
     /// Takes a step back, where that can be done; says in words what came of it.
     async fn undo(&self, task: TaskId, index: u32, step: &Step) -> Option<String> {
-        let Undo::Action { action } = &step.undo else { return None };
-        let intent = Intent { task, step: index, undo: true, action: (**action).clone() };
+        let Undo::Action { action } = &step.undo else {
+            return None;
+        };
+        let intent = Intent {
+            task,
+            step: index,
+            undo: true,
+            action: (**action).clone(),
+        };
         let outcome = async {
             let actuator = self.actuator(action)?;
-            let entry = self.ledger.intend(intent.clone()).await.map_err(|error| ActError::Failed(error.to_string()))?;
-            let permit = Permit::for_intent(&entry, action).map_err(|error| ActError::Failed(error.to_string()))?;
+            let entry = self
+                .ledger
+                .intend(intent.clone())
+                .await
+                .map_err(|error| ActError::Failed(error.to_string()))?;
+            let permit = Permit::for_intent(&entry, action)
+                .map_err(|error| ActError::Failed(error.to_string()))?;
             timeout(actuator.timeout(action), actuator.apply(&permit))
                 .await
                 .map_err(|_| ActError::Failed("no answer in time".to_owned()))?
@@ -208,7 +321,10 @@ impl Executor {
         .await;
         let (result, text) = match outcome {
             Ok(report) => (StepResult::Undone, format!("taken back: {report}")),
-            Err(error) => (StepResult::Failed, format!("could not be taken back: {}", words(&error))),
+            Err(error) => (
+                StepResult::Failed,
+                format!("could not be taken back: {}", words(&error)),
+            ),
         };
         self.log(task, result_word(result), text.clone()).await;
         self.conclude(intent, result, text.clone()).await;
@@ -216,7 +332,11 @@ impl Executor {
     }
 
     /// Reads until the effect has been there for its stabilisation time, or can't come any more.
-    pub(super) async fn verify(&self, actuator: &dyn Actuator, verification: &Verification) -> Verified {
+    pub(super) async fn verify(
+        &self,
+        actuator: &dyn Actuator,
+        verification: &Verification,
+    ) -> Verified {
         let (stable, within) = times(verification);
         let began = Instant::now();
         let mut holds_since: Option<Instant> = None;
@@ -231,7 +351,10 @@ impl Executor {
                         let how = if matches!(verification, Verification::ByReport) {
                             String::new()
                         } else {
-                            format!("well after {seconds:.1} s, and stable for {} s", stable.as_secs())
+                            format!(
+                                "well after {seconds:.1} s, and stable for {} s",
+                                stable.as_secs()
+                            )
                         };
                         return Verified::Yes(how);
                     }
@@ -270,18 +393,25 @@ pub(super) enum Verified {
 fn times(verification: &Verification) -> (Duration, Duration) {
     let seconds = |n: &u32| Duration::from_secs(u64::from(*n));
     match verification {
-        Verification::ContainersHealthy { stable_seconds, within_seconds, .. } => (seconds(stable_seconds), seconds(within_seconds)),
-        Verification::LimitsAre { stable_seconds, .. } | Verification::UnitActive { stable_seconds, .. } => {
+        Verification::ContainersHealthy {
+            stable_seconds,
+            within_seconds,
+            ..
+        } => (seconds(stable_seconds), seconds(within_seconds)),
+        Verification::LimitsAre { stable_seconds, .. }
+        | Verification::UnitActive { stable_seconds, .. } => {
             (seconds(stable_seconds), Duration::from_secs(30))
         }
-        Verification::EngineAnswers { within_seconds, .. } => (Duration::ZERO, seconds(within_seconds)),
+        Verification::EngineAnswers { within_seconds, .. } => {
+            (Duration::ZERO, seconds(within_seconds))
+        }
         Verification::ContainerStopped { .. } => (Duration::ZERO, Duration::from_secs(15)),
         Verification::ByReport => (Duration::ZERO, Duration::ZERO),
     }
 }
 
 /// An error with all its causes, once.
-pub(super) fn words(error: &dyn std::error::Error) -> String {
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -38,12 +38,20 @@ impl ActionLog {
 
     /// Notes an intent.
     pub fn intended(&mut self, record: ActionRecord) {
-        self.0.retain(|known| record.intended_at.duration_since(known.intended_at) <= REMEMBERED);
+        self.0
+            .retain(|known| record.intended_at.duration_since(known.intended_at) <= REMEMBERED);
         self.0.push(record);
     }
 
     /// Notes how an intent ended.
-    pub fn concluded(&mut self, task: steward_api::TaskId, step: u32, undo: bool, at: Timestamp, result: StepResult) {
+    pub fn concluded(
+        &mut self,
+        task: steward_api::TaskId,
+        step: u32,
+        undo: bool,
+        at: Timestamp,
+        result: StepResult,
+    ) {
         if let Some(record) = self
             .0
             .iter_mut()
@@ -52,6 +60,15 @@ impl ActionLog {
         {
             record.concluded = Some((at, result));
         }
+    }
+
+    /// Intents of a task without an outcome.
+    pub fn open(&self, task: steward_api::TaskId) -> Vec<ActionRecord> {
+        self.0
+            .iter()
+            .filter(|record| record.task == task && record.concluded.is_none())
+            .cloned()
+            .collect()
     }
 
     /// How often an action was tried for an incident. What was skipped was not tried.
@@ -89,17 +106,29 @@ pub(super) fn failing_dependency(question: &Question<'_>) -> Option<ResourceId> 
         .graph
         .upstream(&question.incident.resource)
         .into_iter()
-        .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database | ResourceKind::Engine))
+        .filter(|id| {
+            matches!(
+                id.kind,
+                ResourceKind::Container | ResourceKind::Database | ResourceKind::Engine
+            )
+        })
         .find(|id| {
             let down = question.resources.get(id).is_some_and(|resource| {
-                matches!(resource.health, steward_api::Health::Unhealthy | steward_api::Health::Restarting)
+                matches!(
+                    resource.health,
+                    steward_api::Health::Unhealthy | steward_api::Health::Restarting
+                )
             });
             down && (question.has_incident)(id)
         })
 }
 
 /// Until when the next try has to wait. The first waits for nothing; each further one twice as long as the one before.
-pub(super) fn back_off_until(question: &Question<'_>, step: &StrategyStep, tried: &super::guards::Tried) -> Option<Timestamp> {
+pub(super) fn back_off_until(
+    question: &Question<'_>,
+    step: &StrategyStep,
+    tried: &super::guards::Tried,
+) -> Option<Timestamp> {
     let last = tried.last?;
     let base = SignedDuration::from(step.back_off);
     let doublings = tried.count.saturating_sub(1).min(16);
@@ -140,7 +169,11 @@ pub(super) fn objection(
             ),
         ));
     }
-    for planned in plan.steps().iter().filter(|planned| planned.action.name().is_restart()) {
+    for planned in plan
+        .steps()
+        .iter()
+        .filter(|planned| planned.action.name().is_restart())
+    {
         for resource in planned.action.touches() {
             let limit = question
                 .resources
@@ -148,11 +181,16 @@ pub(super) fn objection(
                 .and_then(|resource| resource.container())
                 .and_then(|facts| facts.labels.max_restarts_per_hour)
                 .unwrap_or(guards.max_restarts_per_hour);
-            let restarts = question.actions.restarts_within_hour(resource, question.now);
+            let restarts = question
+                .actions
+                .restarts_within_hour(resource, question.now);
             if restarts >= limit {
                 return Some((
                     "rate_limit",
-                    format!("{} was restarted {restarts} times within an hour, and the limit is {limit}", resource.short()),
+                    format!(
+                        "{} was restarted {restarts} times within an hour, and the limit is {limit}",
+                        resource.short()
+                    ),
                 ));
             }
         }
@@ -161,5 +199,7 @@ pub(super) fn objection(
 }
 
 fn touches_containers(plan: &Plan) -> bool {
-    plan.touches().iter().any(|id| id.kind == ResourceKind::Container)
+    plan.touches()
+        .iter()
+        .any(|id| id.kind == ResourceKind::Container)
 }

@@ -67,10 +67,22 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn withhold(reason: impl Into<String>, guard: Option<&str>, retry_at: Option<Timestamp>) -> Self {
-        let decision =
-            Decision { verdict: Verdict::Withhold, reason: reason.into(), guard: guard.map(str::to_owned), retry_at };
-        Self { decision, plan: None, record: RemedyRecord::default() }
+    fn withhold(
+        reason: impl Into<String>,
+        guard: Option<&str>,
+        retry_at: Option<Timestamp>,
+    ) -> Self {
+        let decision = Decision {
+            verdict: Verdict::Withhold,
+            reason: reason.into(),
+            guard: guard.map(str::to_owned),
+            retry_at,
+        };
+        Self {
+            decision,
+            plan: None,
+            record: RemedyRecord::default(),
+        }
     }
 }
 
@@ -86,25 +98,46 @@ pub fn decide(question: &Question<'_>) -> Answer {
     let incident = question.incident;
     if let Some(dependency) = guards::failing_dependency(question) {
         return Answer::withhold(
-            format!("{} is healed first, because {} depends on it", dependency.short(), incident.resource.short()),
+            format!(
+                "{} is healed first, because {} depends on it",
+                dependency.short(),
+                incident.resource.short()
+            ),
             Some(DEPENDENCY_ORDER),
             None,
         );
     }
     let strategy = candidates(question);
     if strategy.is_empty() {
-        return Answer::withhold(nothing_helps(question.diagnosis, "There is nothing that Steward could do about this"), None, None);
+        return Answer::withhold(
+            nothing_helps(
+                question.diagnosis,
+                "There is nothing that Steward could do about this",
+            ),
+            None,
+            None,
+        );
     }
-    let planner = Planner { resources: question.resources, graph: question.graph, config: question.config };
+    let planner = Planner {
+        resources: question.resources,
+        graph: question.graph,
+        config: question.config,
+    };
     let mut reasons = Vec::new();
     for step in &strategy {
         if is_futile(question, step) {
-            reasons.push(nothing_helps(question.diagnosis, &format!("{} would not help", step.action)));
+            reasons.push(nothing_helps(
+                question.diagnosis,
+                &format!("{} would not help", step.action),
+            ));
             continue;
         }
         let tried = question.actions.attempts(incident, step.action);
         if tried.count >= step.attempts {
-            reasons.push(format!("{} was tried {} of {} times and did not help", step.action, tried.count, step.attempts));
+            reasons.push(format!(
+                "{} was tried {} of {} times and did not help",
+                step.action, tried.count, step.attempts
+            ));
             continue;
         }
         let plan = match planner.plan(incident, step) {
@@ -116,7 +149,10 @@ pub fn decide(question: &Question<'_>) -> Answer {
         };
         if let Some(retry_at) = guards::back_off_until(question, step, &tried) {
             return Answer::withhold(
-                format!("{} was tried {} of {} times; the next try waits for the back-off", step.action, tried.count, step.attempts),
+                format!(
+                    "{} was tried {} of {} times; the next try waits for the back-off",
+                    step.action, tried.count, step.attempts
+                ),
                 Some("back_off"),
                 Some(retry_at),
             );
@@ -128,6 +164,23 @@ pub fn decide(question: &Question<'_>) -> Answer {
         reason = format!("{reason}. {}", question.diagnosis.advice);
     }
     Answer::withhold(reason, Some("exhausted"), None)
+}
+
+/// Decides about a heal that a person asked for: the plan is theirs, policy and guards are the same.
+pub fn weigh_heal(question: &Question<'_>, plan: Plan) -> Answer {
+    let action = plan
+        .steps()
+        .last()
+        .map_or(steward_api::ActionName::RestartContainer, |step| {
+            step.action.name()
+        });
+    let step = StrategyStep {
+        action,
+        script: None,
+        attempts: 1,
+        back_off: crate::config::Span::from_secs(0),
+    };
+    weigh(question, &step, plan)
 }
 
 /// The strategy's steps, led by the diagnosis where it is sure enough.
@@ -143,7 +196,12 @@ fn candidates(question: &Question<'_>) -> Vec<StrategyStep> {
             }
             None => steps.insert(
                 0,
-                StrategyStep { action, script: None, attempts: 1, back_off: crate::config::Span::from_secs(30) },
+                StrategyStep {
+                    action,
+                    script: None,
+                    attempts: 1,
+                    back_off: crate::config::Span::from_secs(30),
+                },
             ),
         }
     }
@@ -168,17 +226,31 @@ fn nothing_helps(diagnosis: &Diagnosis, beginning: &str) -> String {
 /// A plan is there; policy and guards say whether it is done, asked about or withheld.
 fn weigh(question: &Question<'_>, step: &StrategyStep, plan: Plan) -> Answer {
     let incident = question.incident;
-    let record = question.records.of(incident.problem, step.action, &incident.resource);
+    let record = question
+        .records
+        .of(incident.problem, step.action, &incident.resource);
     let allowed = policy::weigh(question, &plan);
     let decision = match allowed {
         Err(decision) => decision,
         Ok(reason) => match guards::objection(question, step, &plan, &record) {
-            None => Decision { verdict: Verdict::ActNow, reason, guard: None, retry_at: None },
-            Some((guard, why)) => {
-                Decision { verdict: Verdict::Ask, reason: why, guard: Some(guard.to_owned()), retry_at: None }
-            }
+            None => Decision {
+                verdict: Verdict::ActNow,
+                reason,
+                guard: None,
+                retry_at: None,
+            },
+            Some((guard, why)) => Decision {
+                verdict: Verdict::Ask,
+                reason: why,
+                guard: Some(guard.to_owned()),
+                retry_at: None,
+            },
         },
     };
     let plan = (decision.verdict != Verdict::Withhold).then_some(plan);
-    Answer { decision, plan, record }
+    Answer {
+        decision,
+        plan,
+        record,
+    }
 }

@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::SignedDuration;
 use steward_api::{
-    Action, ActionName, ContainerCondition, ContainerRef, ContainerStatus, Facts, Incident, Limits, Plan, PlanError,
-    Precondition, Problem, Resource, ResourceId, ResourceKind, Step, Undo, Verification,
+    Action, ActionName, ContainerCondition, ContainerRef, ContainerStatus, Facts, Incident, Limits,
+    Plan, PlanError, Precondition, Problem, Resource, ResourceId, ResourceKind, Step, Undo,
+    Verification,
 };
 
 use crate::{
@@ -53,7 +54,10 @@ pub struct Planner<'a> {
 /// # Errors
 /// Where the container is not known.
 pub fn heal_plan(planner: &Planner<'_>, container: &ResourceId) -> Result<Plan, PlanProblem> {
-    let resource = planner.resources.get(container).ok_or(PlanProblem::NoTarget("container"))?;
+    let resource = planner
+        .resources
+        .get(container)
+        .ok_or(PlanProblem::NoTarget("container"))?;
     let mut steps = planner.dependencies_first(container);
     steps.push(planner.restart(resource, ContainerCondition::Exists)?);
     Ok(Plan::new(steps)?)
@@ -69,7 +73,9 @@ impl Planner<'_> {
             ActionName::RestartContainer => {
                 let container = self.container_of(incident)?;
                 let condition = match incident.problem {
-                    Problem::ContainerStopped | Problem::ContainerUnhealthy | Problem::RestartLoop => ContainerCondition::Failing,
+                    Problem::ContainerStopped
+                    | Problem::ContainerUnhealthy
+                    | Problem::RestartLoop => ContainerCondition::Failing,
                     Problem::OomKilled if !is_running(container) => ContainerCondition::NotRunning,
                     // What fails is seen from outside; the container itself runs.
                     _ => ContainerCondition::Exists,
@@ -108,7 +114,12 @@ impl Planner<'_> {
         let missing = PlanProblem::NoTarget("container");
         let id = match incident.resource.kind {
             ResourceKind::Container => Some(&incident.resource),
-            _ => match &self.resources.get(&incident.resource).ok_or(missing.clone())?.facts {
+            _ => match &self
+                .resources
+                .get(&incident.resource)
+                .ok_or(missing.clone())?
+                .facts
+            {
                 Facts::Service(facts) => facts.container.as_ref(),
                 Facts::Database(facts) => facts.container.as_ref(),
                 _ => None,
@@ -123,13 +134,21 @@ impl Planner<'_> {
         let is_database = |resource: &Arc<Resource>| {
             resource.container().is_some_and(|facts| {
                 let image = facts.image.to_lowercase();
-                ["postgres", "mysql", "mariadb", "pgvector", "timescale"].iter().any(|word| image.contains(word))
+                ["postgres", "mysql", "mariadb", "pgvector", "timescale"]
+                    .iter()
+                    .any(|word| image.contains(word))
             })
         };
         if is_database(own) {
             return Ok(own);
         }
-        Ok(self.graph.upstream(&own.id).iter().filter_map(|id| self.resources.get(id)).find(|resource| is_database(resource)).unwrap_or(own))
+        Ok(self
+            .graph
+            .upstream(&own.id)
+            .iter()
+            .filter_map(|id| self.resources.get(id))
+            .find(|resource| is_database(resource))
+            .unwrap_or(own))
     }
 
     /// Restarts of containers further up that do not run, furthest first. Dependency-first.
@@ -141,15 +160,21 @@ impl Planner<'_> {
             .filter_map(|id| self.resources.get(id))
             .filter(|resource| resource.id.kind == ResourceKind::Container)
             .filter(|resource| {
-                matches!(resource.health, steward_api::Health::Unhealthy | steward_api::Health::Restarting)
+                matches!(
+                    resource.health,
+                    steward_api::Health::Unhealthy | steward_api::Health::Restarting
+                )
             })
             .filter_map(|resource| self.restart(resource, ContainerCondition::Failing).ok())
             .collect()
     }
 
     fn reference(resource: &Resource) -> Result<ContainerRef, PlanProblem> {
-        let facts = resource.container().ok_or(PlanProblem::NoTarget("container"))?;
-        ContainerRef::new(resource.id.clone(), facts.container_id.clone()).ok_or(PlanProblem::NoTarget("container"))
+        let facts = resource
+            .container()
+            .ok_or(PlanProblem::NoTarget("container"))?;
+        ContainerRef::new(resource.id.clone(), facts.container_id.clone())
+            .ok_or(PlanProblem::NoTarget("container"))
     }
 
     fn precondition(container: &ContainerRef, condition: ContainerCondition) -> Precondition {
@@ -169,13 +194,22 @@ impl Planner<'_> {
         }
     }
 
-    fn restart(&self, resource: &Resource, condition: ContainerCondition) -> Result<Step, PlanProblem> {
+    fn restart(
+        &self,
+        resource: &Resource,
+        condition: ContainerCondition,
+    ) -> Result<Step, PlanProblem> {
         let container = Self::reference(resource)?;
         Ok(Step {
             precondition: Self::precondition(&container, condition),
             verification: self.healthy(vec![resource.id.clone()]),
-            undo: Undo::Impossible { reason: "a restart can't be taken back; stop it to have it as it was".to_owned() },
-            action: Action::RestartContainer { container, grace_seconds: seconds(self.config.docker.grace.into()) },
+            undo: Undo::Impossible {
+                reason: "a restart can't be taken back; stop it to have it as it was".to_owned(),
+            },
+            action: Action::RestartContainer {
+                container,
+                grace_seconds: seconds(self.config.docker.grace.into()),
+            },
         })
     }
 
@@ -184,7 +218,9 @@ impl Planner<'_> {
         Ok(Step {
             precondition: Self::precondition(&container, ContainerCondition::NotRunning),
             verification: self.healthy(vec![resource.id.clone()]),
-            undo: Undo::Impossible { reason: "it did not run before; stop it to have it as it was".to_owned() },
+            undo: Undo::Impossible {
+                reason: "it did not run before; stop it to have it as it was".to_owned(),
+            },
             action: Action::StartContainer { container },
         })
     }
@@ -193,9 +229,18 @@ impl Planner<'_> {
         let container = Self::reference(resource)?;
         Ok(Step {
             precondition: Self::precondition(&container, ContainerCondition::Exists),
-            verification: Verification::ContainerStopped { container: resource.id.clone() },
-            undo: Undo::Action { action: Box::new(Action::StartContainer { container: container.clone() }) },
-            action: Action::StopContainer { container, grace_seconds: seconds(self.config.docker.grace.into()) },
+            verification: Verification::ContainerStopped {
+                container: resource.id.clone(),
+            },
+            undo: Undo::Action {
+                action: Box::new(Action::StartContainer {
+                    container: container.clone(),
+                }),
+            },
+            action: Action::StopContainer {
+                container,
+                grace_seconds: seconds(self.config.docker.grace.into()),
+            },
         })
     }
 
@@ -205,8 +250,13 @@ impl Planner<'_> {
         Ok(Step {
             precondition: Self::precondition(&container, ContainerCondition::Running),
             verification: Verification::ByReport,
-            undo: Undo::Impossible { reason: "removed files are gone; only old temporary ones are removed".to_owned() },
-            action: Action::ClearTmp { container, untouched_seconds: u64::try_from(untouched.as_secs()).unwrap_or(3600) },
+            undo: Undo::Impossible {
+                reason: "removed files are gone; only old temporary ones are removed".to_owned(),
+            },
+            action: Action::ClearTmp {
+                container,
+                untouched_seconds: u64::try_from(untouched.as_secs()).unwrap_or(3600),
+            },
         })
     }
 
@@ -221,11 +271,18 @@ impl Planner<'_> {
             .filter_map(|dependent| Self::reference(dependent).ok())
             .collect();
         let mut all = vec![resource.id.clone()];
-        all.extend(dependents.iter().map(|dependent| dependent.resource.clone()));
+        all.extend(
+            dependents
+                .iter()
+                .map(|dependent| dependent.resource.clone()),
+        );
         Ok(Step {
             precondition: Self::precondition(&container, ContainerCondition::Exists),
             verification: self.healthy(all),
-            undo: Undo::Impossible { reason: "restarts can't be taken back; connections are made anew by their clients".to_owned() },
+            undo: Undo::Impossible {
+                reason: "restarts can't be taken back; connections are made anew by their clients"
+                    .to_owned(),
+            },
             action: Action::ResetConnections {
                 container,
                 dependents,
@@ -236,7 +293,9 @@ impl Planner<'_> {
 
     fn raise_limits(&self, resource: &Resource, problem: Problem) -> Result<Step, PlanProblem> {
         let container = Self::reference(resource)?;
-        let facts = resource.container().ok_or(PlanProblem::NoTarget("container"))?;
+        let facts = resource
+            .container()
+            .ok_or(PlanProblem::NoTarget("container"))?;
         let from = limits_of(facts.memory_limit_bytes, facts.cpu_limit_cores);
         let mut to = from;
         if problem == Problem::CpuPressure {
@@ -261,18 +320,36 @@ impl Planner<'_> {
                 container: resource.id.clone(),
                 limits: to,
                 // A container that does not run can't stay up; its restart is a step of its own.
-                stable_seconds: if is_running(resource) { seconds(self.config.docker.stabilisation.into()) } else { 0 },
+                stable_seconds: if is_running(resource) {
+                    seconds(self.config.docker.stabilisation.into())
+                } else {
+                    0
+                },
             },
-            undo: Undo::Action { action: Box::new(Action::SetLimits { container: container.clone(), from: to, to: from }) },
-            action: Action::SetLimits { container, from, to },
+            undo: Undo::Action {
+                action: Box::new(Action::SetLimits {
+                    container: container.clone(),
+                    from: to,
+                    to: from,
+                }),
+            },
+            action: Action::SetLimits {
+                container,
+                from,
+                to,
+            },
         })
     }
 
     fn host_memory(&self) -> Option<u64> {
-        self.resources.values().find_map(|resource| match &resource.facts {
-            Facts::Host(facts) if facts.memory_total_bytes > 0 => Some(facts.memory_total_bytes),
-            _ => None,
-        })
+        self.resources
+            .values()
+            .find_map(|resource| match &resource.facts {
+                Facts::Host(facts) if facts.memory_total_bytes > 0 => {
+                    Some(facts.memory_total_bytes)
+                }
+                _ => None,
+            })
     }
 
     fn engine(&self) -> Result<ResourceId, PlanProblem> {
@@ -285,22 +362,41 @@ impl Planner<'_> {
 
     fn prune(&self, action: ActionName) -> Result<Step, PlanProblem> {
         let engine = self.engine()?;
-        let precondition = Precondition::EngineAnswers { engine: engine.clone() };
+        let precondition = Precondition::EngineAnswers {
+            engine: engine.clone(),
+        };
         let (action, gone) = match action {
-            ActionName::PruneBuildCache => (Action::PruneBuildCache { engine }, "removed build cache is made again by the next build"),
+            ActionName::PruneBuildCache => (
+                Action::PruneBuildCache { engine },
+                "removed build cache is made again by the next build",
+            ),
             ActionName::PruneStoppedContainers => (
-                Action::PruneStoppedContainers { engine, older_than_days: self.config.docker.prune_after_days },
+                Action::PruneStoppedContainers {
+                    engine,
+                    older_than_days: self.config.docker.prune_after_days,
+                },
                 "removed containers are gone, with what they wrote outside of volumes",
             ),
-            ActionName::PruneUnusedImages => (Action::PruneUnusedImages { engine }, "removed images must be pulled or built again"),
-            ActionName::PruneUnusedVolumes => (Action::PruneUnusedVolumes { engine }, "removed volumes are gone with their data"),
-            _ => (Action::PruneDanglingImages { engine }, "removed images had no name and no container"),
+            ActionName::PruneUnusedImages => (
+                Action::PruneUnusedImages { engine },
+                "removed images must be pulled or built again",
+            ),
+            ActionName::PruneUnusedVolumes => (
+                Action::PruneUnusedVolumes { engine },
+                "removed volumes are gone with their data",
+            ),
+            _ => (
+                Action::PruneDanglingImages { engine },
+                "removed images had no name and no container",
+            ),
         };
         Ok(Step {
             action,
             precondition,
             verification: Verification::ByReport,
-            undo: Undo::Impossible { reason: gone.to_owned() },
+            undo: Undo::Impossible {
+                reason: gone.to_owned(),
+            },
         })
     }
 
@@ -312,7 +408,9 @@ impl Planner<'_> {
             },
             precondition: Precondition::Nothing,
             verification: Verification::ByReport,
-            undo: Undo::Impossible { reason: "removed log entries are gone; the newest are kept".to_owned() },
+            undo: Undo::Impossible {
+                reason: "removed log entries are gone; the newest are kept".to_owned(),
+            },
         }
     }
 
@@ -324,8 +422,13 @@ impl Planner<'_> {
         Ok(Step {
             action: Action::RestartUnit { unit: unit.clone() },
             precondition: Precondition::UnitFailed { unit: unit.clone() },
-            verification: Verification::UnitActive { unit, stable_seconds: seconds(self.config.docker.stabilisation.into()) },
-            undo: Undo::Impossible { reason: "it had failed before; stop it to have it as it was".to_owned() },
+            verification: Verification::UnitActive {
+                unit,
+                stable_seconds: seconds(self.config.docker.stabilisation.into()),
+            },
+            undo: Undo::Impossible {
+                reason: "it had failed before; stop it to have it as it was".to_owned(),
+            },
         })
     }
 
@@ -335,25 +438,44 @@ impl Planner<'_> {
         }
         let engine = incident.resource.clone();
         Ok(Step {
-            action: Action::RestartDockerDaemon { engine: engine.clone() },
-            precondition: Precondition::EngineSilent { engine: engine.clone() },
-            verification: Verification::EngineAnswers { engine, within_seconds: 60 },
-            undo: Undo::Impossible { reason: "a restart can't be taken back".to_owned() },
+            action: Action::RestartDockerDaemon {
+                engine: engine.clone(),
+            },
+            precondition: Precondition::EngineSilent {
+                engine: engine.clone(),
+            },
+            verification: Verification::EngineAnswers {
+                engine,
+                within_seconds: 60,
+            },
+            undo: Undo::Impossible {
+                reason: "a restart can't be taken back".to_owned(),
+            },
         })
     }
 
     fn script(&self, incident: &Incident, step: &StrategyStep) -> Result<Step, PlanProblem> {
         let name = step.script.clone().unwrap_or_default();
-        let script = self.config.scripts.get(&name).ok_or_else(|| PlanProblem::NoScript(name.clone()))?;
+        let script = self
+            .config
+            .scripts
+            .get(&name)
+            .ok_or_else(|| PlanProblem::NoScript(name.clone()))?;
         let verification = match self.container_of(incident) {
             Ok(container) => self.healthy(vec![container.id.clone()]),
             Err(_) => Verification::ByReport,
         };
         Ok(Step {
-            action: Action::RunScript { host: self.config.host_id(), script: name, risk: script.risk },
+            action: Action::RunScript {
+                host: self.config.host_id(),
+                script: name,
+                risk: script.risk,
+            },
             precondition: Precondition::Nothing,
             verification,
-            undo: Undo::Impossible { reason: "Steward does not know what the script changes".to_owned() },
+            undo: Undo::Impossible {
+                reason: "Steward does not know what the script changes".to_owned(),
+            },
         })
     }
 }
@@ -361,13 +483,22 @@ impl Planner<'_> {
 /// Limits in the units of plans.
 pub(crate) fn limits_of(memory_bytes: Option<u64>, cpu_cores: Option<f64>) -> Limits {
     // Cores come from the engine's whole numbers of billionths; thousandths are exact enough and compare well.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cores are small and positive")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "cores are small and positive"
+    )]
     let millicores = cpu_cores.map(|cores| (cores.max(0.0) * 1000.0).round() as u64);
-    Limits { memory_bytes, cpu_millicores: millicores }
+    Limits {
+        memory_bytes,
+        cpu_millicores: millicores,
+    }
 }
 
 fn is_running(resource: &Resource) -> bool {
-    resource.container().is_some_and(|facts| facts.status == ContainerStatus::Running)
+    resource
+        .container()
+        .is_some_and(|facts| facts.status == ContainerStatus::Running)
 }
 
 fn seconds(duration: SignedDuration) -> u32 {

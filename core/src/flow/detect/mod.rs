@@ -43,7 +43,13 @@ pub struct Evaluation {
 impl Evaluation {
     /// The evaluation of a resource that is gone.
     pub const fn gone(resource: ResourceId) -> Self {
-        Self { resource, findings: Vec::new(), standing: Standing::Gone, meant: None, again_at: None }
+        Self {
+            resource,
+            findings: Vec::new(),
+            standing: Standing::Gone,
+            meant: None,
+            again_at: None,
+        }
     }
 }
 
@@ -74,11 +80,20 @@ pub fn evaluate(
         return Evaluation::gone(id.clone());
     };
     let graph = world.graph();
-    let is_needed = graph.needed_by(id).iter().any(|by| by.kind == ResourceKind::Container);
+    let is_needed = graph
+        .needed_by(id)
+        .iter()
+        .any(|by| by.kind == ResourceKind::Container);
     let is_awaited_job = graph.is_awaited_job(id);
     let history = world.history_mut(id);
-    let input =
-        RuleInput { resource: &resource, history, thresholds, is_needed, is_awaited_job, now };
+    let input = RuleInput {
+        resource: &resource,
+        history,
+        thresholds,
+        is_needed,
+        is_awaited_job,
+        now,
+    };
     let mut judgement = rules
         .0
         .get(&id.kind)
@@ -100,7 +115,11 @@ pub fn evaluate(
             again_at: judgement.again_at,
         };
     }
-    let present: Vec<_> = judgement.suspicions.iter().map(|suspicion| suspicion.problem).collect();
+    let present: Vec<_> = judgement
+        .suspicions
+        .iter()
+        .map(|suspicion| suspicion.problem)
+        .collect();
     history.since.retain(|problem, _| present.contains(problem));
     history.raised = present.iter().copied().collect();
     let findings: Vec<Finding> = judgement
@@ -155,7 +174,10 @@ fn refine(
         (None, None) => {
             if let Some(facts) = resource.container()
                 && facts.status == steward_api::ContainerStatus::Running
-                && matches!(resource.health, Health::Unhealthy | Health::Stopped | Health::Degraded)
+                && matches!(
+                    resource.health,
+                    Health::Unhealthy | Health::Stopped | Health::Degraded
+                )
             {
                 // A signal said that it runs again; the next reading brings the reason.
                 world.refine(id, Health::Healthy, Some("runs".to_owned()));
@@ -166,5 +188,8 @@ fn refine(
 
 /// All evidence of some findings, in order.
 pub fn evidence(findings: &[Finding]) -> Vec<Evidence> {
-    findings.iter().flat_map(|finding| finding.evidence.clone()).collect()
+    findings
+        .iter()
+        .flat_map(|finding| finding.evidence.clone())
+        .collect()
 }

@@ -122,7 +122,9 @@ static ROWS: &[Row] = &[
 
 /// The general patterns.
 pub fn general_patterns() -> Vec<Box<dyn Pattern>> {
-    ROWS.iter().map(|row| Box::new(row) as Box<dyn Pattern>).collect()
+    ROWS.iter()
+        .map(|row| Box::new(row) as Box<dyn Pattern>)
+        .collect()
 }
 
 impl Pattern for &'static Row {

@@ -32,7 +32,9 @@ impl Catalogue {
         let mut best: Option<(&dyn Pattern, crate::ports::CatalogueMatch)> = None;
         for pattern in &self.0 {
             if let Some(found) = pattern.explain(case)
-                && best.as_ref().is_none_or(|(_, known)| found.confidence > known.confidence)
+                && best
+                    .as_ref()
+                    .is_none_or(|(_, known)| found.confidence > known.confidence)
             {
                 best = Some((pattern.as_ref(), found));
             }
@@ -58,7 +60,10 @@ impl Catalogue {
 }
 
 fn unexplained(problem: Problem, evidence: Vec<steward_api::Evidence>) -> Diagnosis {
-    let restart = matches!(problem, Problem::ContainerStopped | Problem::ContainerUnhealthy | Problem::EndpointFailing);
+    let restart = matches!(
+        problem,
+        Problem::ContainerStopped | Problem::ContainerUnhealthy | Problem::EndpointFailing
+    );
     Diagnosis {
         diagnosis: "The cause is not known".to_owned(),
         recommended_action: restart.then_some(ActionName::RestartContainer),

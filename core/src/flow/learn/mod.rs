@@ -13,19 +13,32 @@ pub struct Records(BTreeMap<(Problem, ActionName, ResourceId), RemedyRecord>);
 
 impl Records {
     /// Takes over what an earlier agent learned.
-    pub fn remember(&mut self, known: impl IntoIterator<Item = ((Problem, ActionName, ResourceId), RemedyRecord)>) {
+    pub fn remember(
+        &mut self,
+        known: impl IntoIterator<Item = ((Problem, ActionName, ResourceId), RemedyRecord)>,
+    ) {
         self.0.extend(known);
     }
 
     /// The record of a remedy on a resource, and anywhere.
     pub fn of(&self, problem: Problem, action: ActionName, resource: &ResourceId) -> RemedyRecord {
-        let here = self.0.get(&(problem, action, resource.clone())).copied().unwrap_or_default();
+        let here = self
+            .0
+            .get(&(problem, action, resource.clone()))
+            .copied()
+            .unwrap_or_default();
         let (successes, failures) = self
             .0
             .iter()
             .filter(|((p, a, _), _)| *p == problem && *a == action)
-            .fold((0, 0), |(s, f), (_, record)| (s + record.successes_here, f + record.failures_here));
-        RemedyRecord { successes, failures, ..here }
+            .fold((0, 0), |(s, f), (_, record)| {
+                (s + record.successes_here, f + record.failures_here)
+            });
+        RemedyRecord {
+            successes,
+            failures,
+            ..here
+        }
     }
 
     /// Learns from one outcome. `None`: there is nothing to learn from it.
@@ -41,7 +54,10 @@ impl Records {
             StepResult::NotVerified | StepResult::Failed => false,
             StepResult::Skipped | StepResult::Interrupted | StepResult::Undone => return None,
         };
-        let here = self.0.entry((problem, action, resource.clone())).or_default();
+        let here = self
+            .0
+            .entry((problem, action, resource.clone()))
+            .or_default();
         if success {
             here.successes_here += 1;
             here.failures_in_a_row_here = 0;
@@ -58,9 +74,15 @@ pub fn in_words(record: &RemedyRecord) -> String {
     let here = record.successes_here + record.failures_here;
     let anywhere = record.successes + record.failures;
     if here > 0 {
-        format!("This fix worked {} of {here} times here.", record.successes_here)
+        format!(
+            "This fix worked {} of {here} times here.",
+            record.successes_here
+        )
     } else if anywhere > 0 {
-        format!("This fix was never tried here; elsewhere it worked {} of {anywhere} times.", record.successes)
+        format!(
+            "This fix was never tried here; elsewhere it worked {} of {anywhere} times.",
+            record.successes
+        )
     } else {
         "This fix was never tried before.".to_owned()
     }
@@ -81,14 +103,27 @@ mod tests {
             (StepResult::Skipped, false),
             (StepResult::Interrupted, false),
         ] {
-            assert_eq!(records.learn(problem, action, &web, result).is_some(), counts);
+            assert_eq!(
+                records.learn(problem, action, &web, result).is_some(),
+                counts
+            );
         }
         assert_eq!(records.of(problem, action, &web).failures_in_a_row_here, 2);
         records.learn(problem, action, &web, StepResult::Succeeded);
         let record = records.of(problem, action, &web);
-        assert_eq!((record.successes_here, record.failures_here, record.failures_in_a_row_here), (1, 2, 0));
+        assert_eq!(
+            (
+                record.successes_here,
+                record.failures_here,
+                record.failures_in_a_row_here
+            ),
+            (1, 2, 0)
+        );
         assert_eq!(in_words(&record), "This fix worked 1 of 3 times here.");
         let db = ResourceId::container("n", "db");
-        assert_eq!(in_words(&records.of(problem, action, &db)), "This fix was never tried here; elsewhere it worked 1 of 3 times.");
+        assert_eq!(
+            in_words(&records.of(problem, action, &db)),
+            "This fix was never tried here; elsewhere it worked 1 of 3 times."
+        );
     }
 }

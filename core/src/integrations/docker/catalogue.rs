@@ -252,9 +252,13 @@ static LOG_CAUSES: &[LogCause] = &[
 const LINES_SEARCHED: usize = 40;
 
 // Immutable and made once; not state.
-#[allow(clippy::expect_used, reason = "the patterns are constants of this file, and a test compiles them")]
+#[allow(
+    clippy::expect_used,
+    reason = "the patterns are constants of this file, and a test compiles them"
+)]
 static LOG_SET: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSet::new(LOG_CAUSES.iter().map(|cause| format!("(?i){}", cause.line))).expect("the patterns are constants")
+    RegexSet::new(LOG_CAUSES.iter().map(|cause| format!("(?i){}", cause.line)))
+        .expect("the patterns are constants")
 });
 
 struct LogPatterns;
@@ -266,8 +270,14 @@ impl Pattern for LogPatterns {
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
         let start = case.log.len().saturating_sub(LINES_SEARCHED);
-        let engine_error = case.resource.container().and_then(|facts| facts.error.as_ref());
-        let health_output = case.resource.container().and_then(|facts| facts.health_output.as_ref());
+        let engine_error = case
+            .resource
+            .container()
+            .and_then(|facts| facts.error.as_ref());
+        let health_output = case
+            .resource
+            .container()
+            .and_then(|facts| facts.health_output.as_ref());
         let lines = case.log[start..]
             .iter()
             .map(|line| ("log", line))
@@ -276,7 +286,10 @@ impl Pattern for LogPatterns {
         // The surest row wins; among equals, the line said last.
         let (cause, source, line) = lines
             .flat_map(|(source, line)| {
-                LOG_SET.matches(line).into_iter().map(move |row| (&LOG_CAUSES[row], source, line))
+                LOG_SET
+                    .matches(line)
+                    .into_iter()
+                    .map(move |row| (&LOG_CAUSES[row], source, line))
             })
             .max_by_key(|(cause, ..)| cause.confidence)?;
         Some(CatalogueMatch {
@@ -284,7 +297,11 @@ impl Pattern for LogPatterns {
             action: cause.action,
             urgency: cause.urgency,
             confidence: cause.confidence,
-            reasoning: format!("{} says so in its {source} ({})", case.resource.id.short(), cause.id),
+            reasoning: format!(
+                "{} says so in its {source} ({})",
+                case.resource.id.short(),
+                cause.id
+            ),
             evidence: vec![Evidence::new(source, line.clone())],
             advice: cause.advice.to_owned(),
         })
@@ -301,7 +318,10 @@ impl Pattern for FailingDependency {
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
         let dependency = case.failing_dependencies.first()?;
         Some(CatalogueMatch {
-            cause: format!("{}, which it depends on, does not work", dependency.id.short()),
+            cause: format!(
+                "{}, which it depends on, does not work",
+                dependency.id.short()
+            ),
             action: Some(ActionName::RestartContainer),
             urgency: Urgency::High,
             confidence: 88,
@@ -312,7 +332,10 @@ impl Pattern for FailingDependency {
                 dependency.health,
                 dependency.reason
             ),
-            evidence: vec![Evidence::new("graph", format!("depends on {}", dependency.id))],
+            evidence: vec![Evidence::new(
+                "graph",
+                format!("depends on {}", dependency.id),
+            )],
             advice: String::new(),
         })
     }
@@ -329,11 +352,17 @@ impl Pattern for OutOfMemory {
         if !case.problems.contains(&Problem::OomKilled) {
             return None;
         }
-        let limit = case.resource.container().and_then(|facts| facts.memory_limit_bytes);
+        let limit = case
+            .resource
+            .container()
+            .and_then(|facts| facts.memory_limit_bytes);
         let times = case.history.oom_kills.len();
         let (cause, advice) = match limit {
             Some(bytes) => (
-                format!("It needs more memory than its limit of {} MiB", bytes / (1024 * 1024)),
+                format!(
+                    "It needs more memory than its limit of {} MiB",
+                    bytes / (1024 * 1024)
+                ),
                 "Raise its memory limit, or find out why it grows.",
             ),
             None => (
@@ -343,10 +372,16 @@ impl Pattern for OutOfMemory {
         };
         Some(CatalogueMatch {
             cause,
-            action: Some(if times >= 2 && limit.is_some() { ActionName::SetLimits } else { ActionName::RestartContainer }),
+            action: Some(if times >= 2 && limit.is_some() {
+                ActionName::SetLimits
+            } else {
+                ActionName::RestartContainer
+            }),
             urgency: Urgency::High,
             confidence: if limit.is_some() { 95 } else { 85 },
-            reasoning: format!("the kernel's out-of-memory killer ended a process in it {times} times within an hour"),
+            reasoning: format!(
+                "the kernel's out-of-memory killer ended a process in it {times} times within an hour"
+            ),
             evidence: Vec::new(),
             advice: advice.to_owned(),
         })
@@ -364,15 +399,27 @@ impl Pattern for Loop {
         if !case.problems.contains(&Problem::RestartLoop) {
             return None;
         }
-        let codes: Vec<_> = case.history.deaths.iter().rev().take(4).map(|death| death.exit_code.to_string()).collect();
+        let codes: Vec<_> = case
+            .history
+            .deaths
+            .iter()
+            .rev()
+            .take(4)
+            .map(|death| death.exit_code.to_string())
+            .collect();
         Some(CatalogueMatch {
             cause: "It can't start: each start ends the same way".to_owned(),
             action: None,
             urgency: Urgency::High,
             confidence: 85,
-            reasoning: format!("its last ends had the exit codes {}; one more restart would not change that", codes.join(", ")),
+            reasoning: format!(
+                "its last ends had the exit codes {}; one more restart would not change that",
+                codes.join(", ")
+            ),
             evidence: Vec::new(),
-            advice: "Look at its log for the first error after a start; stop it until that is mended.".to_owned(),
+            advice:
+                "Look at its log for the first error after a start; stop it until that is mended."
+                    .to_owned(),
         })
     }
 }
@@ -391,27 +438,70 @@ impl Pattern for ExitCode {
         let code = case.exit_code()?;
         let restart = Some(ActionName::RestartContainer);
         let (cause, action, confidence, advice) = match code {
-            0 => ("It ended by itself without an error, though it is meant to run", restart, 70, ""),
-            125 => ("The engine could not run it", None, 85, "Look at the engine's error; the run command or the image is at fault."),
-            126 => ("Its command can't be executed", None, 92, "Check the command's permissions and the image's architecture."),
-            127 => ("Its command does not exist in the image", None, 92, "Check the command, the entry point and the image's version."),
+            0 => (
+                "It ended by itself without an error, though it is meant to run",
+                restart,
+                70,
+                "",
+            ),
+            125 => (
+                "The engine could not run it",
+                None,
+                85,
+                "Look at the engine's error; the run command or the image is at fault.",
+            ),
+            126 => (
+                "Its command can't be executed",
+                None,
+                92,
+                "Check the command's permissions and the image's architecture.",
+            ),
+            127 => (
+                "Its command does not exist in the image",
+                None,
+                92,
+                "Check the command, the entry point and the image's version.",
+            ),
             132 => (
                 "It uses processor instructions that this machine does not have",
                 None,
                 85,
                 "Use an image built for this processor.",
             ),
-            134 | 139 => ("It crashed by a fault of its own", restart, 75, "If it comes back, look for a newer version."),
-            137 => ("It was killed from outside the engine", restart, 70, "Look at the kernel's log (dmesg) for what killed it."),
-            143 => ("It was told to end from inside or by another program", restart, 60, ""),
-            _ => ("It ended with an error of its own", restart, 60, "Its log tells more."),
+            134 | 139 => (
+                "It crashed by a fault of its own",
+                restart,
+                75,
+                "If it comes back, look for a newer version.",
+            ),
+            137 => (
+                "It was killed from outside the engine",
+                restart,
+                70,
+                "Look at the kernel's log (dmesg) for what killed it.",
+            ),
+            143 => (
+                "It was told to end from inside or by another program",
+                restart,
+                60,
+                "",
+            ),
+            _ => (
+                "It ended with an error of its own",
+                restart,
+                60,
+                "Its log tells more.",
+            ),
         };
         Some(CatalogueMatch {
             cause: cause.to_owned(),
             action,
             urgency: Urgency::High,
             confidence,
-            reasoning: format!("{}; nothing more telling was found in its log", end_in_words(code, false)),
+            reasoning: format!(
+                "{}; nothing more telling was found in its log",
+                end_in_words(code, false)
+            ),
             evidence: Vec::new(),
             advice: advice.to_owned(),
         })
@@ -426,14 +516,20 @@ impl Pattern for HealthCheck {
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
-        if !matches!(case.problem, Problem::ContainerUnhealthy | Problem::EndpointFailing) {
+        if !matches!(
+            case.problem,
+            Problem::ContainerUnhealthy | Problem::EndpointFailing
+        ) {
             return None;
         }
         let hangs = case
             .resource
             .container()
             .and_then(|facts| facts.health_output.as_deref())
-            .is_some_and(|output| output.to_lowercase().contains("exceeded timeout") || output.to_lowercase().contains("timed out"));
+            .is_some_and(|output| {
+                output.to_lowercase().contains("exceeded timeout")
+                    || output.to_lowercase().contains("timed out")
+            });
         Some(CatalogueMatch {
             cause: if hangs { "It hangs: it runs but does not answer in time" } else { "It runs but does not work" }.to_owned(),
             action: Some(ActionName::RestartContainer),
@@ -466,7 +562,9 @@ impl Pattern for Pressure {
             confidence: 65,
             reasoning: format!("its {word} use has stayed close to its limit"),
             evidence: Vec::new(),
-            advice: format!("Look at its {word} over the last days: steady growth speaks of a leak."),
+            advice: format!(
+                "Look at its {word} over the last days: steady growth speaks of a leak."
+            ),
         })
     }
 }
@@ -487,27 +585,77 @@ mod tests {
     #[test]
     fn known_lines_select_their_row() {
         let surest = |line: &str| {
-            LOG_SET.matches(line).into_iter().map(|row| &LOG_CAUSES[row]).max_by_key(|cause| cause.confidence).map(|cause| cause.id)
+            LOG_SET
+                .matches(line)
+                .into_iter()
+                .map(|row| &LOG_CAUSES[row])
+                .max_by_key(|cause| cause.confidence)
+                .map(|cause| cause.id)
         };
         for (line, id) in [
-            ("FATAL:  sorry, too many clients already", "postgres-too-many-clients"),
-            ("ERROR 1040 (HY000): Too many connections", "mysql-too-many-connections"),
+            (
+                "FATAL:  sorry, too many clients already",
+                "postgres-too-many-clients",
+            ),
+            (
+                "ERROR 1040 (HY000): Too many connections",
+                "mysql-too-many-connections",
+            ),
             ("exec /app/server: exec format error", "image-architecture"),
-            ("listen tcp 0.0.0.0:8080: bind: address already in use", "address-in-use"),
-            ("Error: listen EADDRINUSE: address already in use :::3000", "address-in-use"),
+            (
+                "listen tcp 0.0.0.0:8080: bind: address already in use",
+                "address-in-use",
+            ),
+            (
+                "Error: listen EADDRINUSE: address already in use :::3000",
+                "address-in-use",
+            ),
             ("write /var/lib/x: no space left on device", "no-space-left"),
             ("OSError: [Errno 122] Disk quota exceeded", "disk-quota"),
-            ("open /data/x: read-only file system", "read-only-file-system"),
-            ("mkdir: cannot create directory '/data': Permission denied", "permission-denied"),
-            ("x509: certificate has expired or is not yet valid", "certificate-expired"),
-            ("migration failed: relation \"users\" already exists", "migration-failed"),
-            ("Error: required environment variable DATABASE_URL is not set", "missing-environment-variable"),
-            ("Error: Database is uninitialized and superuser password is not specified.", "missing-environment-variable"),
-            ("java.lang.OutOfMemoryError: Java heap space", "out-of-memory"),
-            ("dial tcp 172.18.0.2:5432: connect: connection refused", "dependency-refuses"),
-            ("nginx: [emerg] unknown directive \"foo\" in /etc/nginx/nginx.conf:3", "configuration-invalid"),
-            ("FATAL: database files are incompatible with server", "data-directory-version"),
-            ("sqlite3.DatabaseError: database disk image is malformed", "data-corrupt"),
+            (
+                "open /data/x: read-only file system",
+                "read-only-file-system",
+            ),
+            (
+                "mkdir: cannot create directory '/data': Permission denied",
+                "permission-denied",
+            ),
+            (
+                "x509: certificate has expired or is not yet valid",
+                "certificate-expired",
+            ),
+            (
+                "migration failed: relation \"users\" already exists",
+                "migration-failed",
+            ),
+            (
+                "Error: required environment variable DATABASE_URL is not set",
+                "missing-environment-variable",
+            ),
+            (
+                "Error: Database is uninitialized and superuser password is not specified.",
+                "missing-environment-variable",
+            ),
+            (
+                "java.lang.OutOfMemoryError: Java heap space",
+                "out-of-memory",
+            ),
+            (
+                "dial tcp 172.18.0.2:5432: connect: connection refused",
+                "dependency-refuses",
+            ),
+            (
+                "nginx: [emerg] unknown directive \"foo\" in /etc/nginx/nginx.conf:3",
+                "configuration-invalid",
+            ),
+            (
+                "FATAL: database files are incompatible with server",
+                "data-directory-version",
+            ),
+            (
+                "sqlite3.DatabaseError: database disk image is malformed",
+                "data-corrupt",
+            ),
             ("getaddrinfo ENOTFOUND db", "name-not-resolved"),
             ("accept: too many open files", "too-many-open-files"),
         ] {

@@ -35,11 +35,17 @@ impl Rule for EngineRule {
             if input.history.failing_readings < ENGINE_FAILURES {
                 judgement.unknown = true;
             } else {
-                let error = facts.error.clone().unwrap_or_else(|| "no reason given".to_owned());
+                let error = facts
+                    .error
+                    .clone()
+                    .unwrap_or_else(|| "no reason given".to_owned());
                 judgement.suspicions.push(Suspicion {
                     problem: Problem::DockerUnreachable,
                     severity: Severity::Critical,
-                    summary: format!("The container engine {} does not answer", input.resource.id.name),
+                    summary: format!(
+                        "The container engine {} does not answer",
+                        input.resource.id.name
+                    ),
                     evidence: vec![Evidence::new("engine", error)],
                 });
             }
@@ -59,22 +65,30 @@ impl Rule for ContainerRule {
 
     fn judge(&self, input: &RuleInput<'_>) -> Judgement {
         let Some(facts) = input.resource.container() else {
-            return Judgement { unknown: true, ..Judgement::default() };
+            return Judgement {
+                unknown: true,
+                ..Judgement::default()
+            };
         };
         let mut judgement = match facts.status {
-            ContainerStatus::Unknown | ContainerStatus::Removing => {
-                Judgement { unknown: true, ..Judgement::default() }
-            }
+            ContainerStatus::Unknown | ContainerStatus::Removing => Judgement {
+                unknown: true,
+                ..Judgement::default()
+            },
             ContainerStatus::Paused => meant("paused by a person"),
             ContainerStatus::Created => created(input, facts),
-            ContainerStatus::Exited | ContainerStatus::Dead | ContainerStatus::Restarting => ended(input, facts),
+            ContainerStatus::Exited | ContainerStatus::Dead | ContainerStatus::Restarting => {
+                ended(input, facts)
+            }
             ContainerStatus::Running => running(input, facts),
         };
         if facts.labels.critical {
             for suspicion in &mut judgement.suspicions {
                 if suspicion.severity == Severity::Unhealthy {
                     suspicion.severity = Severity::Critical;
-                    suspicion.evidence.push(Evidence::new("label", "steward.critical=true"));
+                    suspicion
+                        .evidence
+                        .push(Evidence::new("label", "steward.critical=true"));
                 }
             }
         }
@@ -83,7 +97,10 @@ impl Rule for ContainerRule {
 }
 
 fn meant(why: impl Into<String>) -> Judgement {
-    Judgement { meant: Some(why.into()), ..Judgement::default() }
+    Judgement {
+        meant: Some(why.into()),
+        ..Judgement::default()
+    }
 }
 
 fn name<'a>(input: &RuleInput<'a>) -> &'a str {
@@ -108,14 +125,21 @@ fn created(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
 
 /// Ends that speak of a fault: not a person's, not Steward's own.
 fn faults<'a>(input: &RuleInput<'a>) -> impl DoubleEndedIterator<Item = &'a Death> + use<'a> {
-    input.history.deaths.iter().filter(|death| matches!(death.cause, EndCause::Crash | EndCause::Unseen))
+    input
+        .history
+        .deaths
+        .iter()
+        .filter(|death| matches!(death.cause, EndCause::Crash | EndCause::Unseen))
 }
 
 /// Whether the last ends follow each other so quickly that one more start would not help. Stays so while the container does not run.
 fn in_a_loop(input: &RuleInput<'_>, running: bool) -> Option<(u32, Timestamp)> {
     let needed = input.thresholds.loop_deaths as usize;
     let newest_first: Vec<_> = faults(input).rev().take(needed).collect();
-    let (newest, oldest) = (newest_first.first()?, newest_first.get(needed.checked_sub(1)?)?);
+    let (newest, oldest) = (
+        newest_first.first()?,
+        newest_first.get(needed.checked_sub(1)?)?,
+    );
     let window = input.thresholds.loop_window;
     let quick = newest.at.duration_since(oldest.at) <= window.into();
     let recent = input.now.duration_since(newest.at) <= window.into();
@@ -127,11 +151,17 @@ fn loop_suspicion(input: &RuleInput<'_>, deaths: u32, since: Timestamp) -> Suspi
     Suspicion {
         problem: Problem::RestartLoop,
         severity: Severity::Unhealthy,
-        summary: format!("{} ends again and again: {deaths} times within {}", name(input), minutes(input)),
+        summary: format!(
+            "{} ends again and again: {deaths} times within {}",
+            name(input),
+            minutes(input)
+        ),
         evidence: faults(input)
             .rev()
             .take(3)
-            .map(|death| Evidence::new("docker event", end_in_words(death.exit_code, death.oom)).at(death.at))
+            .map(|death| {
+                Evidence::new("docker event", end_in_words(death.exit_code, death.oom)).at(death.at)
+            })
             .chain(last.map(|_| Evidence::new("docker event", "first of these ends").at(since)))
             .collect(),
     }
@@ -139,7 +169,11 @@ fn loop_suspicion(input: &RuleInput<'_>, deaths: u32, since: Timestamp) -> Suspi
 
 fn minutes(input: &RuleInput<'_>) -> String {
     let seconds = SignedDuration::from(input.thresholds.loop_window).as_secs();
-    if seconds % 60 == 0 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
+    if seconds % 60 == 0 {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{seconds} s")
+    }
 }
 
 /// An exit code as people know it. Codes above 128 are 128 plus a signal (POSIX shells and the engine agree); 125–127 are the engine's.
@@ -160,7 +194,11 @@ pub(super) fn end_in_words(exit_code: i64, oom: bool) -> String {
         143 => "terminated (SIGTERM)",
         _ => "",
     };
-    if meaning.is_empty() { format!("exit code {exit_code}") } else { format!("exit code {exit_code}: {meaning}") }
+    if meaning.is_empty() {
+        format!("exit code {exit_code}")
+    } else {
+        format!("exit code {exit_code}: {meaning}")
+    }
 }
 
 fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
@@ -169,7 +207,9 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
     let last = input.history.last_death().copied();
     let cause = last.map_or(EndCause::Unseen, |death| death.cause);
     let oom = last.map_or(facts.oom_killed, |death| death.oom);
-    let policy_restarts = facts.restart_policy.restarts(exit_code, facts.restart_count);
+    let policy_restarts = facts
+        .restart_policy
+        .restarts(exit_code, facts.restart_count);
 
     if facts.auto_remove {
         return meant("a container that its engine removes at its end");
@@ -178,7 +218,10 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         EndCause::Operator => return meant("stopped by a person through the engine"),
         // Steward's own restart is under way: its task tells how that ends.
         EndCause::Steward if input.history.steward_acting => {
-            return Judgement { unknown: true, ..Judgement::default() };
+            return Judgement {
+                unknown: true,
+                ..Judgement::default()
+            };
         }
         EndCause::Unseen => {
             if let Some(judgement) = unseen_end(input, facts, exit_code, oom) {
@@ -188,14 +231,25 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         EndCause::Crash | EndCause::Steward | EndCause::EngineOutage => {}
     }
     if let Some((deaths, since)) = in_a_loop(input, false) {
-        return Judgement { suspicions: vec![loop_suspicion(input, deaths, since)], ..Judgement::default() };
+        return Judgement {
+            suspicions: vec![loop_suspicion(input, deaths, since)],
+            ..Judgement::default()
+        };
     }
     // The engine restarts it by itself: let it, for a while.
     if restarting || (policy_restarts && cause != EndCause::EngineOutage) {
-        let ended_at = last.map(|death| death.at).or(facts.finished_at).unwrap_or(input.now);
-        let grace_ends = crate::ports::later(ended_at, input.thresholds.restart_policy_grace.into());
+        let ended_at = last
+            .map(|death| death.at)
+            .or(facts.finished_at)
+            .unwrap_or(input.now);
+        let grace_ends =
+            crate::ports::later(ended_at, input.thresholds.restart_policy_grace.into());
         if input.now < grace_ends {
-            return Judgement { unknown: true, again_at: Some(grace_ends), ..Judgement::default() };
+            return Judgement {
+                unknown: true,
+                again_at: Some(grace_ends),
+                ..Judgement::default()
+            };
         }
     }
     if exit_code == 0 && !oom && cause != EndCause::EngineOutage {
@@ -212,27 +266,59 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         evidence.push(Evidence::new("inspect", error));
     }
     let (problem, summary) = if oom {
-        (Problem::OomKilled, format!("{} was killed for memory", name(input)))
+        (
+            Problem::OomKilled,
+            format!("{} was killed for memory", name(input)),
+        )
     } else if cause == EndCause::EngineOutage {
-        (Problem::ContainerStopped, format!("{} did not come back with its engine ({words})", name(input)))
+        (
+            Problem::ContainerStopped,
+            format!(
+                "{} did not come back with its engine ({words})",
+                name(input)
+            ),
+        )
     } else if cause == EndCause::Steward {
-        (Problem::ContainerStopped, format!("{} did not come back after a restart ({words})", name(input)))
+        (
+            Problem::ContainerStopped,
+            format!(
+                "{} did not come back after a restart ({words})",
+                name(input)
+            ),
+        )
     } else {
-        (Problem::ContainerStopped, format!("{} ended with {words}", name(input)))
+        (
+            Problem::ContainerStopped,
+            format!("{} ended with {words}", name(input)),
+        )
     };
     Judgement {
-        suspicions: vec![Suspicion { problem, severity: Severity::Unhealthy, summary, evidence }],
+        suspicions: vec![Suspicion {
+            problem,
+            severity: Severity::Unhealthy,
+            summary,
+            evidence,
+        }],
         ..Judgement::default()
     }
 }
 
 /// An end that nobody saw. `None`: judge it like a crash.
-fn unseen_end(input: &RuleInput<'_>, facts: &ContainerFacts, exit_code: i64, oom: bool) -> Option<Judgement> {
+fn unseen_end(
+    input: &RuleInput<'_>,
+    facts: &ContainerFacts,
+    exit_code: i64,
+    oom: bool,
+) -> Option<Judgement> {
     let wanted = facts.labels.critical || facts.labels.auto_restart == Some(true);
     if let Some(finished) = facts.finished_at {
         let event_due = crate::ports::later(finished, EVENT_MAY_FOLLOW);
         if input.now < event_due {
-            return Some(Judgement { unknown: true, again_at: Some(event_due), ..Judgement::default() });
+            return Some(Judgement {
+                unknown: true,
+                again_at: Some(event_due),
+                ..Judgement::default()
+            });
         }
         let age = input.now.duration_since(finished);
         if !input.history.seen_running && !wanted && age > input.thresholds.stale_after.into() {
@@ -241,7 +327,9 @@ fn unseen_end(input: &RuleInput<'_>, facts: &ContainerFacts, exit_code: i64, oom
     }
     // SIGTERM and SIGINT come from a stop; SIGKILL without an out-of-memory kill follows a stop that took too long.
     if matches!(exit_code, 143 | 130 | 137) && !oom && !wanted {
-        return Some(meant("it ended by a signal while nobody watched: most likely stopped by a person"));
+        return Some(meant(
+            "it ended by a signal while nobody watched: most likely stopped by a person",
+        ));
     }
     None
 }
@@ -255,22 +343,33 @@ fn is_service(input: &RuleInput<'_>, facts: &ContainerFacts) -> Result<(), &'sta
     if matches!(facts.restart_policy, RestartPolicy::OnFailure { .. }) {
         return Err("finished with code 0, and its restart policy is on-failure");
     }
-    let service = matches!(facts.restart_policy, RestartPolicy::Always | RestartPolicy::UnlessStopped)
-        || facts.labels.critical
+    let service = matches!(
+        facts.restart_policy,
+        RestartPolicy::Always | RestartPolicy::UnlessStopped
+    ) || facts.labels.critical
         || facts.labels.auto_restart == Some(true)
         || facts.labels.health_url.is_some()
         || facts.has_health_check
         || facts.has_ports
         || input.is_needed;
-    if service { Ok(()) } else { Err("a job that finished with code 0") }
+    if service {
+        Ok(())
+    } else {
+        Err("a job that finished with code 0")
+    }
 }
 
 fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
     let mut judgement = Judgement::default();
     if let Some((deaths, since)) = in_a_loop(input, true) {
-        judgement.suspicions.push(loop_suspicion(input, deaths, since));
-        let newest = faults(input).next_back().map_or(input.now, |death| death.at);
-        let after = SignedDuration::from(input.thresholds.loop_window) + SignedDuration::from_secs(1);
+        judgement
+            .suspicions
+            .push(loop_suspicion(input, deaths, since));
+        let newest = faults(input)
+            .next_back()
+            .map_or(input.now, |death| death.at);
+        let after =
+            SignedDuration::from(input.thresholds.loop_window) + SignedDuration::from_secs(1);
         judgement.again_at = Some(crate::ports::later(newest, after));
     }
     match facts.health {
@@ -298,8 +397,13 @@ fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
 
 /// Killed for memory twice within an hour, or a part of it killed while it went on.
 fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
-    let Some(last) = input.history.oom_kills.back().copied() else { return };
-    let killed_whole = input.history.last_death().is_some_and(|death| death.oom && death.at >= last);
+    let Some(last) = input.history.oom_kills.back().copied() else {
+        return;
+    };
+    let killed_whole = input
+        .history
+        .last_death()
+        .is_some_and(|death| death.oom && death.at >= last);
     let survived = !killed_whole && input.now.duration_since(last) < SURVIVED_OOM;
     let again = input.history.oom_kills.len() >= 2;
     if !(survived || again) {
@@ -312,7 +416,10 @@ fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
         summary: if times == 1 {
             format!("a process in {} was killed for memory", name(input))
         } else {
-            format!("{} was killed for memory {times} times within an hour", name(input))
+            format!(
+                "{} was killed for memory {times} times within an hour",
+                name(input)
+            )
         },
         evidence: input
             .history
@@ -322,7 +429,14 @@ fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
             .collect(),
     });
     let lapses = if again {
-        input.history.oom_kills.iter().rev().nth(1).copied().map(|at| crate::ports::later(at, SignedDuration::from_hours(1)))
+        input
+            .history
+            .oom_kills
+            .iter()
+            .rev()
+            .nth(1)
+            .copied()
+            .map(|at| crate::ports::later(at, SignedDuration::from_hours(1)))
     } else {
         Some(crate::ports::later(last, SURVIVED_OOM))
     };
@@ -332,13 +446,23 @@ fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
 fn pressure(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &mut Judgement) {
     let limits = input.thresholds;
     let checks = [
-        (Problem::MemoryPressure, Metric::MemoryPercent, limits.container_memory_percent, "memory", "of its limit"),
+        (
+            Problem::MemoryPressure,
+            Metric::MemoryPercent,
+            limits.container_memory_percent,
+            "memory",
+            "of its limit",
+        ),
         (
             Problem::CpuPressure,
             Metric::CpuPercent,
             limits.container_cpu_percent,
             "CPU",
-            if facts.cpu_limit_cores.is_some() { "of its limit" } else { "of one core" },
+            if facts.cpu_limit_cores.is_some() {
+                "of its limit"
+            } else {
+                "of one core"
+            },
         ),
     ];
     for (problem, metric, threshold, word, of_what) in checks {
@@ -346,7 +470,13 @@ fn pressure(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &mut Judge
         if problem == Problem::CpuPressure && facts.cpu_limit_cores.is_none() {
             continue;
         }
-        if input.history.sustained(problem, metric, threshold, threshold - limits.hysteresis, limits) {
+        if input.history.sustained(
+            problem,
+            metric,
+            threshold,
+            threshold - limits.hysteresis,
+            limits,
+        ) {
             let value = input.history.latest(metric).unwrap_or(threshold);
             judgement.suspicions.push(Suspicion {
                 problem,

@@ -17,21 +17,42 @@ impl Rule for HostRule {
     }
 
     fn judge(&self, input: &RuleInput<'_>) -> Judgement {
-        let mut judgement =
-            Judgement { unknown: input.resource.health == Health::Unknown, ..Judgement::default() };
+        let mut judgement = Judgement {
+            unknown: input.resource.health == Health::Unknown,
+            ..Judgement::default()
+        };
         let limits = input.thresholds;
         let checks = [
-            (Problem::HostCpu, Metric::CpuPercent, limits.host_cpu_percent, "CPU"),
-            (Problem::HostMemory, Metric::MemoryPercent, limits.host_memory_percent, "memory"),
+            (
+                Problem::HostCpu,
+                Metric::CpuPercent,
+                limits.host_cpu_percent,
+                "CPU",
+            ),
+            (
+                Problem::HostMemory,
+                Metric::MemoryPercent,
+                limits.host_memory_percent,
+                "memory",
+            ),
         ];
         for (problem, metric, threshold, word) in checks {
-            if !input.history.sustained(problem, metric, threshold, threshold - limits.hysteresis, limits) {
+            if !input.history.sustained(
+                problem,
+                metric,
+                threshold,
+                threshold - limits.hysteresis,
+                limits,
+            ) {
                 continue;
             }
             let value = input.history.latest(metric).unwrap_or(threshold);
             let mut evidence = vec![Evidence::new(
                 "metric",
-                format!("{metric} above {threshold:.0} % in {} of the last {} readings", limits.sustain, limits.of_last),
+                format!(
+                    "{metric} above {threshold:.0} % in {} of the last {} readings",
+                    limits.sustain, limits.of_last
+                ),
             )];
             if let Facts::Host(facts) = &input.resource.facts {
                 evidence.extend(facts.top_processes.iter().take(3).map(|process| {
@@ -83,13 +104,23 @@ impl Rule for DiskRule {
         let raised = input.history.raised.contains(&Problem::DiskFilling);
         let threshold = input.thresholds.disk_percent - if raised { DISK_HYSTERESIS } else { 0.0 };
         if percent > threshold {
-            let available = input.history.latest(Metric::DiskAvailableBytes).unwrap_or_default();
+            let available = input
+                .history
+                .latest(Metric::DiskAvailableBytes)
+                .unwrap_or_default();
             let critical = percent >= input.thresholds.disk_critical_percent;
             judgement.suspicions.push(Suspicion {
                 problem: Problem::DiskFilling,
-                severity: if critical { Severity::Critical } else { Severity::Degraded },
+                severity: if critical {
+                    Severity::Critical
+                } else {
+                    Severity::Degraded
+                },
                 summary: format!("{} is {percent:.0} % full", input.resource.id.name),
-                evidence: vec![Evidence::new("metric", format!("{:.1} GiB available", available / 1024f64.powi(3)))],
+                evidence: vec![Evidence::new(
+                    "metric",
+                    format!("{:.1} GiB available", available / 1024f64.powi(3)),
+                )],
             });
         }
         judgement
@@ -116,7 +147,10 @@ impl Rule for UnitRule {
                 }],
                 ..Judgement::default()
             },
-            Health::Unknown => Judgement { unknown: true, ..Judgement::default() },
+            Health::Unknown => Judgement {
+                unknown: true,
+                ..Judgement::default()
+            },
             _ => Judgement::default(),
         }
     }

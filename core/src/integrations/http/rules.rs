@@ -21,7 +21,9 @@ impl Rule for ServiceRule {
         let name = &input.resource.id.name;
         match input.resource.health {
             Health::Unknown => judgement.unknown = true,
-            Health::Unhealthy if input.history.failing_readings < FAILURES => judgement.unknown = true,
+            Health::Unhealthy if input.history.failing_readings < FAILURES => {
+                judgement.unknown = true
+            }
             Health::Unhealthy => {
                 let mut evidence = vec![Evidence::new("http", input.resource.reason.clone())];
                 if let Facts::Service(facts) = &input.resource.facts {
@@ -30,7 +32,10 @@ impl Rule for ServiceRule {
                 judgement.suspicions.push(Suspicion {
                     problem: Problem::EndpointFailing,
                     severity: Severity::Unhealthy,
-                    summary: format!("The HTTP endpoint of {name} fails: {}", input.resource.reason),
+                    summary: format!(
+                        "The HTTP endpoint of {name} fails: {}",
+                        input.resource.reason
+                    ),
                     evidence,
                 });
             }
@@ -38,12 +43,20 @@ impl Rule for ServiceRule {
                 let limits = input.thresholds;
                 let threshold = limits.http_latency_ms;
                 let clear_at = threshold * (1.0 - limits.hysteresis / 100.0);
-                if input.history.sustained(Problem::EndpointSlow, Metric::LatencyMs, threshold, clear_at, limits) {
+                if input.history.sustained(
+                    Problem::EndpointSlow,
+                    Metric::LatencyMs,
+                    threshold,
+                    clear_at,
+                    limits,
+                ) {
                     let value = input.history.latest(Metric::LatencyMs).unwrap_or(threshold);
                     judgement.suspicions.push(Suspicion {
                         problem: Problem::EndpointSlow,
                         severity: Severity::Degraded,
-                        summary: format!("The HTTP endpoint of {name} takes {value:.0} ms to answer"),
+                        summary: format!(
+                            "The HTTP endpoint of {name} takes {value:.0} ms to answer"
+                        ),
                         evidence: vec![Evidence::new(
                             "metric",
                             format!(

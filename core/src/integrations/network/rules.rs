@@ -20,7 +20,9 @@ impl Rule for NetworkRule {
         let mut judgement = Judgement::default();
         match input.resource.health {
             Health::Unknown => judgement.unknown = true,
-            Health::Unhealthy if input.history.failing_readings < FAILURES => judgement.unknown = true,
+            Health::Unhealthy if input.history.failing_readings < FAILURES => {
+                judgement.unknown = true
+            }
             Health::Unhealthy => {
                 let (problem, summary) = if input.resource.id.name == "dns" {
                     (Problem::DnsUnreachable, "Names do not resolve")
@@ -35,7 +37,11 @@ impl Rule for NetworkRule {
                     problem,
                     severity: Severity::Unhealthy,
                     summary: format!("{summary} from {}", input.resource.id.node),
-                    evidence: failed.iter().take(5).map(|target| Evidence::new("network", target)).collect(),
+                    evidence: failed
+                        .iter()
+                        .take(5)
+                        .map(|target| Evidence::new("network", target))
+                        .collect(),
                 });
             }
             _ => {}

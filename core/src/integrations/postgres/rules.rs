@@ -30,7 +30,10 @@ impl Rule for DatabaseRule {
                 judgement.suspicions.push(Suspicion {
                     problem: Problem::DatabaseUnreachable,
                     severity: Severity::Unhealthy,
-                    summary: format!("The database {name} does not answer: {}", input.resource.reason),
+                    summary: format!(
+                        "The database {name} does not answer: {}",
+                        input.resource.reason
+                    ),
                     evidence: vec![Evidence::new("postgres", input.resource.reason.clone())],
                 });
             }
@@ -53,12 +56,20 @@ impl Rule for DatabaseRule {
                     .map(|(used, max)| format!("{used} of {max} connections in use")),
                 _ => None,
             };
-            let percent = input.history.latest(Metric::ConnectionsPercent).unwrap_or(threshold);
+            let percent = input
+                .history
+                .latest(Metric::ConnectionsPercent)
+                .unwrap_or(threshold);
             judgement.suspicions.push(Suspicion {
                 problem: Problem::DatabaseConnections,
                 severity: Severity::Degraded,
-                summary: format!("The database {name} has {percent:.0} % of its connections in use"),
-                evidence: counts.map(|text| Evidence::new("postgres", text)).into_iter().collect(),
+                summary: format!(
+                    "The database {name} has {percent:.0} % of its connections in use"
+                ),
+                evidence: counts
+                    .map(|text| Evidence::new("postgres", text))
+                    .into_iter()
+                    .collect(),
             });
         }
         judgement
