@@ -145,7 +145,7 @@ impl State {
                 began_at,
                 took,
                 result,
-                ..
+                depth,
             } if generation == self.generation => {
                 self.observed(source, began_at, took, result).await;
             }
