@@ -75,10 +75,8 @@ where
             {
                 cleared.pop();
             }
-            cleared.push(finish(&KEY_TAIL.replace(text, KEY_MARK)));
-        } else {
-            cleared.push(finish(text));
         }
+        cleared.push(finish(text));
     }
     cleared
 }
@@ -158,10 +156,11 @@ fn strike(text: &str) -> String {
     };
     if has(&["private key"]) {
         apply(&WHOLE_KEY, &|_| KEY_MARK.to_owned());
+        apply(&KEY_TAIL, &|_| KEY_MARK.to_owned());
     }
     if has(&["://"]) {
         apply(&URL, &|found| {
-            format!("{}{}", &found[1], clear_authority(&found[2]))
+            format!("{}{}", &found[1], clear_authority(&found[1], &found[2]))
         });
     }
     if has(&["cookie"]) {
@@ -210,13 +209,15 @@ fn strike(text: &str) -> String {
 }
 
 /// What follows `scheme://`, up to the next blank or quote: without the password before the host.
-fn clear_authority(rest: &str) -> String {
+fn clear_authority(scheme: &str, rest: &str) -> String {
     let first_slash = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let authority = rest.get(..first_slash).unwrap_or(rest);
-    // A password with an unescaped slash or at-sign is not valid, but is logged exactly when it does not work.
+    let (authority, path) = rest.split_at(first_slash);
+    // A password with an unescaped slash or the like is not valid, but is logged exactly when it does not work.
     let at = authority.rfind('@').or_else(|| {
         let (_, after_colon) = authority.split_once(':')?;
-        let is_port = after_colon.bytes().all(|byte| byte.is_ascii_digit());
+        let can_be_port = after_colon.bytes().all(|byte| byte.is_ascii_digit());
+        // http://host:80?mail=a@b has a port; nobody writes a database's address so.
+        let is_port = can_be_port && (path.starts_with('/') || scheme.starts_with("http"));
         (!is_port && !authority.starts_with('[')).then(|| rest.find('@'))?
     });
     let Some(at) = at else {
@@ -349,6 +350,13 @@ impl Named<'_> {
     fn is_harmless(&self) -> bool {
         let Self { value, .. } = *self;
         if value == MARK || !value.chars().any(char::is_alphanumeric) {
+            return true;
+        }
+        // `Bearer •••`
+        if value
+            .strip_suffix(MARK)
+            .is_some_and(|scheme| is_word(scheme.trim_end()))
+        {
             return true;
         }
         let is_lowercase = value.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -488,13 +496,13 @@ patterns! {
       | \b gh[pousr]_[A-Za-z0-9]{20,} | \b github_pat_[A-Za-z0-9_]{20,} | \b gl[a-z]{2,4}-[A-Za-z0-9_-]{20,}
       | \b xox[a-z]-[A-Za-z0-9-]{10,} | \b [rs]k_(?:live|test)_[A-Za-z0-9]{10,} | \b sk-[A-Za-z0-9_-]{20,}
       | \b AIza[A-Za-z0-9_-]{35} | \b npm_[A-Za-z0-9]{30,} | \b dckr_pat_[A-Za-z0-9_-]{20,} | \b hf_[A-Za-z0-9]{30,}
-      | \b [0-9]{8,10}:[A-Za-z0-9_-]{35} \b
+      | (?: \b | bot ) [0-9]{8,10}:[A-Za-z0-9_-]{35} \b
       | \b eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?
     ";
     /// Something long after a word that a key or a signature could follow.
     LONG = r#"(?ix)
         ( \b [A-Za-z0-9_.-]* (?: key | signature | sig | hmac | session | sessionid | sid | salt | seed | nonce | code | credential | auth | dsn | jwt )
-          (?: \\?["'`]? \s* [:=] \s* \\?["'`]? | [ ]+ ) )
+          (?: \\?["'`]? \s* [:=] \s* \\?["'`]? | \x20+ ) )
         ( [A-Za-z0-9+/_-]{24,}={0,2} )
     "#;
 }

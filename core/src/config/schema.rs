@@ -430,10 +430,17 @@ pub(super) fn nearest<'k>(text: &str, known: impl IntoIterator<Item = &'k str>) 
     let allowed = (text.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
-        .map(|word| (distance(&text, word), word))
-        .filter(|(distance, _)| *distance <= allowed)
+        // Among equals the one that begins alike: people seldom miss the first letter.
+        .map(|word| {
+            (
+                distance(&text, word),
+                word.chars().next() != text.chars().next(),
+                word,
+            )
+        })
+        .filter(|(distance, _, _)| *distance <= allowed)
         .min()
-        .map(|(_, word)| word)
+        .map(|(_, _, word)| word)
 }
 
 /// How many letters must be added, removed, changed or swapped with their neighbour to make one word of the other

@@ -72,12 +72,13 @@ impl Node {
                 .span()
                 .map_or(Place::Default, |span| lines.place(span.start));
             let message = error.message().replace('\n', ", ");
-            let fault = place.fault(
-                Some(file),
-                "",
-                format!("this is not TOML: {message}"),
-                "values are written as key = \"text\", key = 5 or key = true, sections as [section]",
-            );
+            let right = if message.contains("duplicate") {
+                "each key and each section should stand there once"
+            } else {
+                "values are written as key = \"text\", key = 5 or key = true, sections as [section]"
+            };
+            let wrong = format!("this is not TOML: {message}");
+            let fault = place.fault(Some(file), "", wrong, right);
             // What follows the first fault of a line is mostly its echo.
             if faults.iter().all(|earlier| earlier.line != fault.line) {
                 faults.push(fault);
@@ -252,9 +253,16 @@ fn table_from(table: &DeTable<'_>, place_of: &impl Fn(usize) -> Place) -> Value 
 fn value_from(value: &DeValue<'_>, place_of: &impl Fn(usize) -> Place) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            // Beyond what any key allows; the range check will say so.
-            .map_or(Value::Number(f64::MAX), Value::Whole),
+        DeValue::Integer(number) => Value::Whole(
+            // Beyond what any key allows, so the nearest that can be held will be refused just so.
+            i64::from_str_radix(number.as_str(), number.radix()).unwrap_or_else(|_| {
+                if number.as_str().starts_with('-') {
+                    i64::MIN
+                } else {
+                    i64::MAX
+                }
+            }),
+        ),
         DeValue::Float(number) => Value::Number(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(moment) => Value::Moment(moment.to_string()),
