@@ -23,9 +23,13 @@ const LOOKED_AT: usize = 8 * LINE;
 /// A private key has no more lines than this.
 const KEY_LINES: usize = 200;
 
-/// Clears one text. Line breaks stay; at most [`LINES`] lines are kept.
+/// Clears one text. Line breaks stay but for those at its end; at most [`LINES`] lines are kept.
 pub fn redact(text: &str) -> String {
-    redact_lines(text.lines().take(LINES)).join("\n")
+    let mut lines = redact_lines(text.lines().take(LINES));
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines.join("\n")
 }
 
 /// Clears the lines of a log. Private keys that go over several lines become one line, also where the log begins or ends in their middle.
@@ -194,6 +198,9 @@ fn strike(text: &str) -> String {
     ]) {
         text = named_values(&text);
     }
+    if !has_long_word(&text) {
+        return text;
+    }
     let mut apply = |pattern: &Regex, with: &dyn Fn(&Captures<'_>) -> String| {
         text = pattern.replace_all(&text, with).into_owned();
     };
@@ -244,9 +251,10 @@ fn named_values(text: &str) -> String {
         };
         let rest = text.get(whole.end()..).unwrap_or_default();
         let (before, value, length) = value_of(rest);
+        let up_to_separator = text.get(at..name.end()).unwrap_or_default();
         cleared.push_str(text.get(at..whole.end()).unwrap_or_default());
         let named = Named {
-            name: name.as_str(),
+            name: last_word(up_to_separator),
             separator: separator.as_str(),
             value,
             is_quoted: !before.is_empty(),
@@ -260,6 +268,13 @@ fn named_values(text: &str) -> String {
     }
     cleared.push_str(text.get(at..).unwrap_or_default());
     cleared
+}
+
+/// The word that a text ends with, as keys are written: `DB_PASSWORD`, `db.password`, `--password`.
+fn last_word(text: &str) -> &str {
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let before = text.trim_end_matches(is_of_word);
+    text.get(before.len()..).unwrap_or(text)
 }
 
 /// The quote that a value begins with (none for a bare one), the value, and its length in bytes. A value whose quote is not closed
@@ -321,18 +336,22 @@ fn bare_length(rest: &str) -> usize {
     rest.len()
 }
 
-/// Whether a text begins with a blank, a quote, nothing at all, or a word and `=` or `:`.
+/// Whether after any more separators a text goes on with a blank, a quote, nothing at all, or a word and `=` or `:`.
 fn begins_key(text: &str) -> bool {
-    let head: &str = text
+    let head = text
         .char_indices()
         .nth(40)
         .and_then(|(at, _)| text.get(..at))
-        .unwrap_or(text);
-    let word = head.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        .unwrap_or(text)
+        .trim_start_matches(['&', '|', ';', ',']);
     match head.chars().next() {
         None => true,
-        Some(c) if c.is_whitespace() || "\"'&|;,".contains(c) => true,
-        Some(_) => word.len() < head.len() && (word.starts_with('=') || word.starts_with(':')),
+        Some(c) if c.is_whitespace() || c == '"' || c == '\'' => true,
+        Some(_) => {
+            let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+            let after_word = head.trim_start_matches(is_of_word);
+            after_word.len() < head.len() && after_word.starts_with(['=', ':'])
+        }
     }
 }
 
@@ -408,6 +427,17 @@ fn is_word(value: &str) -> bool {
         && WORDS.contains(&format!(" {} ", word.to_ascii_lowercase()))
 }
 
+/// Whether there is a word as long as the shortest token.
+fn has_long_word(text: &str) -> bool {
+    const SHORTEST: usize = 14;
+    let mut length = 0;
+    text.bytes().any(|byte| {
+        let is_of_word = byte.is_ascii_alphanumeric() || b"_-+/.:".contains(&byte);
+        length = if is_of_word { length + 1 } else { 0 };
+        length >= SHORTEST
+    })
+}
+
 /// Whether a long text is made by chance rather than by a person: hex of 32 digits or more, or mixed letters and digits.
 fn looks_random(text: &str) -> bool {
     let is_hex = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -476,16 +506,14 @@ patterns! {
     SQL = r"(?i)(\b(?:identified\s+by|password)\s+)'[^']*(?:'|$)";
     /// A user with a password on a command line.
     USER = r#"(\s(?:-u|--user)[ =]?["']?[^\s:"'/]+:)[^\s"'/][^\s"']*"#;
-    /// A key that is named after a secret, up to where its value begins. 1: the name; 2: what stands between.
+    /// A key that is named after a secret, up to where its value begins. 1: the end of the name; 2: what stands between.
     NAMED = r#"(?ix)
         (
-            [A-Za-z0-9_.-]*
             (?: passw(?:or)?d | passphrase | passcode | pwd | secret | token | credential | authorization | requirepass | masterauth
               | (?: api | access | private | secret | encryption | signing | master ) [_-]? key
             )
             (?: s | _?[0-9]{1,3} | [_-]?(?:base|hash|value|string|data|plain|id) )?
-          | [A-Za-z0-9_.-]* [_.-] (?: pass | auth )
-          | \b (?: pass | auth )
+          | (?: [_.-] | \b ) (?: pass | auth )
         )
         ( \\?["'`]? \s* (?: => | := | [:=] ) \s* | \s+ (?: is | was ) \s+ | \s+ )
     "#;
@@ -501,7 +529,7 @@ patterns! {
     ";
     /// Something long after a word that a key or a signature could follow.
     LONG = r#"(?ix)
-        ( \b [A-Za-z0-9_.-]* (?: key | signature | sig | hmac | session | sessionid | sid | salt | seed | nonce | code | credential | auth | dsn | jwt )
+        ( (?: key | signature | sig | hmac | session | sessionid | sid | salt | seed | nonce | code | credential | auth | dsn | jwt )
           (?: \\?["'`]? \s* [:=] \s* \\?["'`]? | \x20+ ) )
         ( [A-Za-z0-9+/_-]{24,}={0,2} )
     "#;

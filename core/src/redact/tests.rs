@@ -339,13 +339,13 @@ fn pieces() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
         "\\PC{0,3}",
-        (1_usize..300).prop_map(|n| "x".repeat(n)),
+        (1_usize..200).prop_map(|n| "x".repeat(n)),
     ];
-    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn clearing_twice_is_clearing_once(text in pieces()) {
