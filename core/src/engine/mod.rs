@@ -1,4 +1,4 @@
 //! stub
-mod handle;
+pub(crate) mod handle;
 pub mod metrics;
 pub use handle::{Caller, Handle, View};

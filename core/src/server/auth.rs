@@ -258,7 +258,12 @@ fn read_file(path: &Path) -> Result<Option<Vec<TokenEntry>>, TokenError> {
                 "the name `environment` is kept for STEWARD_ADMIN_TOKEN",
             ));
         }
-        if parsed.token.iter().take(index).any(|other| other.name == entry.name) {
+        if parsed
+            .token
+            .iter()
+            .take(index)
+            .any(|other| other.name == entry.name)
+        {
             return Err(malformed(place(), "its name is that of another token"));
         }
         if entry.secret.expose_secret().len() < SHORTEST_SECRET {
@@ -367,9 +372,7 @@ pub(super) fn authorise(
             retry_after: Some(seconds),
             ..Refusal::new(
                 ErrorCode::TooManyRequests,
-                format!(
-                    "Too many unknown tokens came from this address; try again in {seconds} s"
-                ),
+                format!("Too many unknown tokens came from this address; try again in {seconds} s"),
             )
         });
     }
@@ -435,9 +438,15 @@ pub(super) fn same_origin(headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal>
         .and_then(|origin| origin.split_once("://"))
         .zip(host)
         .is_some_and(|((scheme, from), host)| {
-            let default_port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+            let default_port = if scheme.eq_ignore_ascii_case("https") {
+                ":443"
+            } else {
+                ":80"
+            };
             let plain = |text: &str| {
-                text.strip_suffix(default_port).unwrap_or(text).to_ascii_lowercase()
+                text.strip_suffix(default_port)
+                    .unwrap_or(text)
+                    .to_ascii_lowercase()
             };
             plain(from) == plain(host)
         });

@@ -8,7 +8,9 @@ use std::{marker::PhantomData, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, FromRequest, FromRequestParts as _, Query, RawPathParams, Request, State},
+    extract::{
+        ConnectInfo, FromRequest, FromRequestParts as _, Query, RawPathParams, Request, State,
+    },
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
     routing::MethodFilter,
@@ -180,7 +182,9 @@ pub(super) fn authorised(app: &App, parts: &Parts, needed: Role) -> Result<Calle
 async fn path_part(parts: &mut Parts) -> Result<String, Refusal> {
     let params = RawPathParams::from_request_parts(parts, &())
         .await
-        .map_err(|_| Refusal::bad_request("The path can't be decoded: its % parts should be UTF-8"))?;
+        .map_err(|_| {
+            Refusal::bad_request("The path can't be decoded: its % parts should be UTF-8")
+        })?;
     Ok(params
         .iter()
         .next()
@@ -193,7 +197,8 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(
     parts: &Parts,
     fields: &[String],
 ) -> Result<T, Refusal> {
-    let refused = |reason: String| Refusal::bad_request(format!("The query can't be used: {reason}"));
+    let refused =
+        |reason: String| Refusal::bad_request(format!("The query can't be used: {reason}"));
     if let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
         && let Some((name, _)) = pairs.iter().find(|(name, _)| !fields.contains(name))
     {
@@ -203,7 +208,11 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(
         .map(|Query(input)| input)
         .map_err(|rejection| {
             let text = rejection.body_text();
-            refused(text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text).to_owned())
+            refused(
+                text.strip_prefix("Failed to deserialize query string: ")
+                    .unwrap_or(&text)
+                    .to_owned(),
+            )
         })
 }
 
@@ -261,7 +270,10 @@ fn unknown(name: &str, known: &[String]) -> String {
     if known.is_empty() {
         format!("`{name}` means nothing here, as nothing does")
     } else {
-        format!("`{name}` means nothing here: it should be one of {}", known.join(", "))
+        format!(
+            "`{name}` means nothing here: it should be one of {}",
+            known.join(", ")
+        )
     }
 }
 
@@ -270,7 +282,14 @@ pub(super) fn field_names<T: PartialSchema>() -> Vec<String> {
     serde_json::to_value(T::schema())
         .ok()
         .and_then(|schema| {
-            Some(schema.get("properties")?.as_object()?.keys().cloned().collect())
+            Some(
+                schema
+                    .get("properties")?
+                    .as_object()?
+                    .keys()
+                    .cloned()
+                    .collect(),
+            )
         })
         .unwrap_or_default()
 }

@@ -50,13 +50,17 @@ pub(super) async fn stream(
     let (parts, _) = request.into_parts();
     bind::authorised(&app, &parts, Role::Viewer)?;
     let last = last_event_id(&parts)?;
-    let room = app.streams.clone().try_acquire_owned().map_err(|_| Refusal {
-        retry_after: Some(30),
-        ..Refusal::new(
-            ErrorCode::TooManyRequests,
-            "Too many event streams are open; close one, or try again later",
-        )
-    })?;
+    let room = app
+        .streams
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Refusal {
+            retry_after: Some(30),
+            ..Refusal::new(
+                ErrorCode::TooManyRequests,
+                "Too many event streams are open; close one, or try again later",
+            )
+        })?;
     // Subscribed before the journal is read: what happens in between arrives twice and is told by its number, never lost.
     let live = app.handle.subscribe();
     let head = app.handle.store().journal_head().await?;
@@ -123,7 +127,9 @@ enum Mode {
     /// Takes events as they happen.
     Live,
     /// Tells the reader to reload, then ends.
-    Reload { head: i64 },
+    Reload {
+        head: i64,
+    },
     Ended,
 }
 
@@ -191,7 +197,11 @@ impl Tail {
                             self.ahead = Some(envelope);
                         }
                         Err(broadcast::error::RecvError::Lagged(missed)) => {
-                            tracing::debug!(missed, last = self.last, "an event stream's reader lags");
+                            tracing::debug!(
+                                missed,
+                                last = self.last,
+                                "an event stream's reader lags"
+                            );
                             self.mode = Mode::Reading;
                         }
                         Err(broadcast::error::RecvError::Closed) => self.mode = Mode::Ended,

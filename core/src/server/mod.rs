@@ -83,8 +83,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let stop = CancellationToken::new();
-    let service = assemble(handle, tokens, stop.clone())
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let service =
+        assemble(handle, tokens, stop.clone()).into_make_service_with_connect_info::<SocketAddr>();
     // Small replies and events must not wait for more bytes to come.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {

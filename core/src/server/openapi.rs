@@ -85,7 +85,9 @@ impl Document {
              "description": "The same, for readers that can't set headers; the header wins."}
         ]));
         let envelope = self.schema_of::<steward_api::Envelope>();
-        self.schemas.entry("Envelope".to_owned()).or_insert(envelope);
+        self.schemas
+            .entry("Envelope".to_owned())
+            .or_insert(envelope);
         self.add(EVENTS_PATH, Method::Get, events, &Described {
             id: "stream_events".to_owned(),
             summary: "Every event as it happens (Server-Sent Events).".to_owned(),
@@ -105,38 +107,66 @@ impl Document {
             reply: ("Prometheus text.", "text/plain", json!({"type": "string"})),
             codes: vec![ErrorCode::Internal],
         });
-        self.add(OPENAPI_PATH, Method::Get, Map::new(), &Described {
-            id: "get_openapi".to_owned(),
-            summary: "This document. Needs no token.".to_owned(),
-            role: None,
-            reply: ("This document.", "application/json", json!({"type": "object"})),
-            codes: vec![ErrorCode::Internal],
-        });
+        self.add(
+            OPENAPI_PATH,
+            Method::Get,
+            Map::new(),
+            &Described {
+                id: "get_openapi".to_owned(),
+                summary: "This document. Needs no token.".to_owned(),
+                role: None,
+                reply: (
+                    "This document.",
+                    "application/json",
+                    json!({"type": "object"}),
+                ),
+                codes: vec![ErrorCode::Internal],
+            },
+        );
     }
 
-    fn add(&mut self, path: &str, method: Method, mut operation: Map<String, Value>, described: &Described) {
+    fn add(
+        &mut self,
+        path: &str,
+        method: Method,
+        mut operation: Map<String, Value>,
+        described: &Described,
+    ) {
         let mut codes = described.codes.clone();
         if described.role.is_some() {
-            codes.extend([ErrorCode::Unauthorized, ErrorCode::Forbidden, ErrorCode::TooManyRequests]);
+            codes.extend([
+                ErrorCode::Unauthorized,
+                ErrorCode::Forbidden,
+                ErrorCode::TooManyRequests,
+            ]);
         }
         let (description, media, schema) = &described.reply;
         let mut responses = problems(&codes);
-        responses.insert("200".to_owned(), json!({"description": description, "content": {*media: {"schema": schema}}}));
+        responses.insert(
+            "200".to_owned(),
+            json!({"description": description, "content": {*media: {"schema": schema}}}),
+        );
         operation.insert("operationId".to_owned(), json!(described.id));
         operation.insert("summary".to_owned(), json!(described.summary));
         operation.insert("responses".to_owned(), Value::Object(responses));
-        operation.insert("security".to_owned(), match described.role {
-            Some(_) => json!([{"api_key": []}, {"bearer": []}]),
-            None => json!([]),
-        });
+        operation.insert(
+            "security".to_owned(),
+            match described.role {
+                Some(_) => json!([{"api_key": []}, {"bearer": []}]),
+                None => json!([]),
+            },
+        );
         if let Some(role) = described.role {
-            operation.insert("description".to_owned(), json!(format!("Wants the role {role} or higher.")));
+            operation.insert(
+                "description".to_owned(),
+                json!(format!("Wants the role {role} or higher.")),
+            );
             operation.insert("x-steward-role".to_owned(), json!(role.as_str()));
         }
-        self.paths
-            .entry(path.to_owned())
-            .or_default()
-            .insert(method.as_str().to_ascii_lowercase(), Value::Object(operation));
+        self.paths.entry(path.to_owned()).or_default().insert(
+            method.as_str().to_ascii_lowercase(),
+            Value::Object(operation),
+        );
     }
 
     /// A type's schema; those it refers to are kept aside.
@@ -184,7 +214,10 @@ struct Described {
 
 /// The endpoint's own name, in snake case.
 fn operation_id<E: Endpoint>() -> String {
-    let name = std::any::type_name::<E>().rsplit("::").next().unwrap_or_default();
+    let name = std::any::type_name::<E>()
+        .rsplit("::")
+        .next()
+        .unwrap_or_default();
     let mut id = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && !id.is_empty() {

@@ -123,7 +123,10 @@ fn count(registry: &mut Registry, metrics: &Metrics) {
         "Time that a reading of a source takes",
         metrics.health_check.clone(),
     );
-    let (succeeded, ended) = *metrics.autofix.lock().unwrap_or_else(PoisonError::into_inner);
+    let (succeeded, ended) = *metrics
+        .autofix
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if ended > 0 {
         let ratio = Number::default();
         ratio.set(float(succeeded) / float(ended));
@@ -165,10 +168,16 @@ fn show(registry: &mut Registry, view: &View, uptime_seconds: u64) {
     for source in &view.sources {
         if let Some(up) = source.up {
             let source = source.name.clone();
-            sources.get_or_create(&SourceLabels { source }).set(up.into());
+            sources
+                .get_or_create(&SourceLabels { source })
+                .set(up.into());
         }
     }
-    registry.register("source_up", "Whether a source's last reading worked", sources);
+    registry.register(
+        "source_up",
+        "Whether a source's last reading worked",
+        sources,
+    );
 
     let health = Family::<ResourceLabels, Gauge>::default();
     let latency = Family::<ResourceLabels, Number>::default();
@@ -223,7 +232,11 @@ fn plain(open_metrics: &str) -> String {
         let mut parts = line.splitn(4, ' ');
         let family = match (parts.next(), parts.next(), parts.next()) {
             (Some("#"), Some(word @ ("HELP" | "TYPE")), Some(name)) => {
-                let kind = if word == "TYPE" { Some(line) } else { lines.peek().copied() };
+                let kind = if word == "TYPE" {
+                    Some(line)
+                } else {
+                    lines.peek().copied()
+                };
                 let is_counter = kind.is_some_and(|kind| {
                     kind.strip_prefix("# TYPE ")
                         .and_then(|kind| kind.strip_prefix(name))
@@ -235,7 +248,10 @@ fn plain(open_metrics: &str) -> String {
         };
         match family {
             Some((word, name)) => {
-                text.push_str(&format!("# {word} {name}_total {}", parts.next().unwrap_or_default()));
+                text.push_str(&format!(
+                    "# {word} {name}_total {}",
+                    parts.next().unwrap_or_default()
+                ));
             }
             None => text.push_str(line),
         }

@@ -7,8 +7,8 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    ContainerCounts, DatabaseHealth, DatabaseSummary, DiskStatus, Facts, Health, HealthReply, Metric,
-    NetworkHealth, Resource, ResourceId, ResourceKind, Severity, StatusReply, StoreStatus,
+    ContainerCounts, DatabaseHealth, DatabaseSummary, DiskStatus, Facts, Health, HealthReply,
+    Metric, NetworkHealth, Resource, ResourceId, ResourceKind, Severity, StatusReply, StoreStatus,
     SystemSummary, Task, TaskState,
 };
 
@@ -20,7 +20,12 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Whether the agent lives.
 pub(super) fn health(view: &View, now: Timestamp) -> HealthReply {
     HealthReply {
-        status: if view.store_error.is_none() { "ok" } else { "degraded" }.to_owned(),
+        status: if view.store_error.is_none() {
+            "ok"
+        } else {
+            "degraded"
+        }
+        .to_owned(),
         version: VERSION.to_owned(),
         uptime_seconds: uptime_seconds(view, now),
     }
@@ -65,7 +70,10 @@ pub(super) fn status(view: &View, store: StoreStatus, now: Timestamp) -> StatusR
 
 /// Active incidents of every severity, none included.
 pub(super) fn active_by_severity(view: &View) -> BTreeMap<Severity, u64> {
-    let mut counts: BTreeMap<_, _> = Severity::ALL.into_iter().map(|severity| (severity, 0)).collect();
+    let mut counts: BTreeMap<_, _> = Severity::ALL
+        .into_iter()
+        .map(|severity| (severity, 0))
+        .collect();
     for incident in &view.active_incidents {
         *counts.entry(incident.severity).or_default() += 1;
     }
@@ -77,7 +85,9 @@ pub(super) fn awaiting(view: &View) -> Vec<&Arc<Task>> {
     let mut tasks: Vec<_> = view
         .open_tasks
         .iter()
-        .filter(|task| task.status == TaskState::Pending && task.requires_approval && !task.approved)
+        .filter(|task| {
+            task.status == TaskState::Pending && task.requires_approval && !task.approved
+        })
         .collect();
     tasks.sort_by_key(|task| (task.priority, task.created_at, task.id));
     tasks
@@ -89,7 +99,10 @@ pub(super) fn dependents(view: &View, of: &ResourceId) -> Vec<ResourceId> {
         .values()
         .filter(|resource| {
             resource.runs_on.as_ref() == Some(of)
-                || resource.depends_on.iter().any(|dependency| &dependency.on == of)
+                || resource
+                    .depends_on
+                    .iter()
+                    .any(|dependency| &dependency.on == of)
         })
         .map(|resource| resource.id.clone())
         .collect()
@@ -101,13 +114,16 @@ pub(super) fn container<'a>(view: &'a View, name: &str) -> Option<&'a Arc<Resour
         .resources
         .values()
         .filter(|resource| resource.id.kind == ResourceKind::Container);
-    of_kind.clone().find(|resource| resource.id.name == name).or_else(|| {
-        of_kind.find(|resource| {
-            resource
-                .container()
-                .is_some_and(|facts| !name.is_empty() && facts.container_id == name)
+    of_kind
+        .clone()
+        .find(|resource| resource.id.name == name)
+        .or_else(|| {
+            of_kind.find(|resource| {
+                resource
+                    .container()
+                    .is_some_and(|facts| !name.is_empty() && facts.container_id == name)
+            })
         })
-    })
 }
 
 /// Health in short.

@@ -31,7 +31,11 @@ impl Answer for GetIncident {
         let id = IncidentId(call.number("an incident")?);
         let view = call.app.handle.view();
         // What is in the picture is the newest there is, and can be read while the database can't.
-        if let Some(incident) = view.active_incidents.iter().find(|incident| incident.id == id) {
+        if let Some(incident) = view
+            .active_incidents
+            .iter()
+            .find(|incident| incident.id == id)
+        {
             return Written::of(incident.as_ref());
         }
         match call.store().incident(id).await? {

@@ -16,7 +16,10 @@ impl Answer for ListJournal {
         let limit = page_size(query.limit)?;
         let (mut items, oldest_first): (Vec<Envelope>, bool) = match query.after {
             Some(after) => (call.store().journal_after(after.max(0), limit).await?, true),
-            None => (call.store().journal_before(query.before, limit).await?, false),
+            None => (
+                call.store().journal_before(query.before, limit).await?,
+                false,
+            ),
         };
         let full = items.len() >= limit as usize;
         let mut next = items.last().map(|entry| entry.seq).filter(|_| full);
@@ -35,7 +38,12 @@ impl Answer for ListJournal {
 impl Answer for VerifyJournal {
     async fn answer(call: Call, _: Nothing) -> Result<Written<JournalVerification>, Refusal> {
         // It reads the whole journal: those who ask at the same time wait for one another.
-        let _turn = call.app.verifying.acquire().await.map_err(|_| Refusal::internal())?;
+        let _turn = call
+            .app
+            .verifying
+            .acquire()
+            .await
+            .map_err(|_| Refusal::internal())?;
         Written::of(&call.store().verify_journal().await?)
     }
 }

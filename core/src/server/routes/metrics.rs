@@ -19,7 +19,8 @@ impl Answer for GetMetrics {
         let now = now();
         let to = query.to.unwrap_or(now);
         let from = query.from.unwrap_or_else(|| {
-            to.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN)
+            to.checked_sub(SignedDuration::from_hours(1))
+                .unwrap_or(Timestamp::MIN)
         });
         if from > to {
             return Err(Refusal::bad_request(format!(
@@ -27,7 +28,12 @@ impl Answer for GetMetrics {
             )));
         }
         (query.from, query.to) = (Some(from), Some(to));
-        let known = call.app.handle.view().resources.contains_key(&query.resource);
+        let known = call
+            .app
+            .handle
+            .view()
+            .resources
+            .contains_key(&query.resource);
         let series = call.store().series(&query, now).await?;
         // A resource that is gone still has its history.
         if !known && series.points.is_empty() {

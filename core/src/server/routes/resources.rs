@@ -46,9 +46,9 @@ impl Answer for ListResources {
                             .and_then(|facts| facts.compose.as_ref())
                             .is_some_and(|compose| &compose.project == project)
                     })
-                    && search.as_ref().is_none_or(|text| {
-                        resource.id.to_string().to_lowercase().contains(text)
-                    })
+                    && search
+                        .as_ref()
+                        .is_none_or(|text| resource.id.to_string().to_lowercase().contains(text))
             })
             .collect();
         let size = (resources.len() + 1) * TYPICAL_SIZE;
@@ -71,9 +71,15 @@ fn not_found(id: &ResourceId) -> Refusal {
 }
 
 impl Answer for GetResource {
-    async fn answer(call: Call, query: ResourceIdQuery) -> Result<Written<ResourceDetail>, Refusal> {
+    async fn answer(
+        call: Call,
+        query: ResourceIdQuery,
+    ) -> Result<Written<ResourceDetail>, Refusal> {
         let view = call.app.handle.view();
-        let resource = view.resources.get(&query.id).ok_or_else(|| not_found(&query.id))?;
+        let resource = view
+            .resources
+            .get(&query.id)
+            .ok_or_else(|| not_found(&query.id))?;
         let incidents = call
             .store()
             .incidents(&IncidentQuery {

@@ -30,7 +30,10 @@ impl Answer for ListTasks {
 impl Answer for ListPendingTasks {
     async fn answer(call: Call, _: Nothing) -> Result<Written<Vec<Task>>, Refusal> {
         let view = call.app.handle.view();
-        let tasks: Vec<&Task> = summary::awaiting(&view).into_iter().map(AsRef::as_ref).collect();
+        let tasks: Vec<&Task> = summary::awaiting(&view)
+            .into_iter()
+            .map(AsRef::as_ref)
+            .collect();
         let size = 256 + tasks.len() * 2048;
         Written::like(&tasks, size)
     }
@@ -39,7 +42,14 @@ impl Answer for ListPendingTasks {
 /// The newest state of the task in the path: from the picture where it is open, else from the projections.
 async fn task(call: &Call) -> Result<Arc<Task>, Refusal> {
     let id = TaskId(call.number("a task")?);
-    let open = call.app.handle.view().open_tasks.iter().find(|task| task.id == id).cloned();
+    let open = call
+        .app
+        .handle
+        .view()
+        .open_tasks
+        .iter()
+        .find(|task| task.id == id)
+        .cloned();
     if let Some(task) = open {
         return Ok(task);
     }
@@ -116,7 +126,10 @@ impl Answer for HealContainer {
             message: if waits {
                 format!("Task {} waits for approval: {}", task.id, task.description)
             } else {
-                format!("Task {} is queued for execution: {}", task.id, task.description)
+                format!(
+                    "Task {} is queued for execution: {}",
+                    task.id, task.description
+                )
             },
             task: task.id,
             requires_approval: waits,
