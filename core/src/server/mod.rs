@@ -16,6 +16,7 @@ mod routes;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::{
     net::SocketAddr,
@@ -42,8 +43,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::error::Refusal;
 pub use self::{
-    auth::{CHANNEL_HEADER, ENVIRONMENT_IDENTITY, TOKEN_FILE, TokenError, Tokens, local_token},
+    auth::CHANNEL_HEADER,
     openapi::document as openapi_document,
+    tokens::{ENVIRONMENT_IDENTITY, TOKEN_FILE, TokenError, Tokens, local_token},
 };
 use crate::engine::Handle;
 

@@ -159,7 +159,6 @@ async fn nothing_that_is_sent_breaks_it() {
             if status == 200 {
                 continue;
             }
-            // The engine of this world says 503 for some names; the server itself never does here.
             assert_eq!(
                 response.headers()["content-type"],
                 "application/problem+json",

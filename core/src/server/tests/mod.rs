@@ -2,9 +2,10 @@
 
 mod contract;
 mod events;
+pub(super) mod fixture;
 mod fuzz;
 mod refusals;
 mod robustness;
 mod world;
 
-pub(super) use world::{World, fixture};
+pub(super) use world::World;

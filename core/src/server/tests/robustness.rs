@@ -13,7 +13,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::world::{World, many, problem, tokens};
+use super::{
+    fixture::many,
+    world::{World, problem, tokens},
+};
 use crate::server::{App, guarded, router};
 
 #[tokio::test]
