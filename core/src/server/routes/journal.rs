@@ -26,7 +26,7 @@ impl Answer for ListJournal {
         if oldest_first {
             if let Some(before) = query.before {
                 items.retain(|entry| entry.seq < before);
-                next = next.filter(|next| *next < before - 1);
+                next = next.filter(|next| next.saturating_add(1) < before);
             }
         } else {
             next = next.filter(|next| *next > 1);

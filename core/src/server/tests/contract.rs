@@ -327,6 +327,16 @@ async fn the_document_lists_every_route_and_no_other() {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer}");
     }
+    // The pattern of ids names every kind there is.
+    let pattern = document["components"]["schemas"]["ResourceId"]["pattern"]
+        .as_str()
+        .unwrap();
+    for kind in steward_api::ResourceKind::ALL {
+        assert!(
+            pattern.contains(kind.as_str()),
+            "{kind} is missing in {pattern}"
+        );
+    }
     let limit = &document["paths"]["/api/incidents"]["get"]["parameters"];
     let limit = limit
         .as_array()

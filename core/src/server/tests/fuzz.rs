@@ -17,6 +17,8 @@ fn text() -> impl Strategy<Value = String> {
         Just(String::new()),
         Just("1".to_owned()),
         Just("-1".to_owned()),
+        Just(i64::MIN.to_string()),
+        Just(i64::MAX.to_string()),
         Just("9223372036854775808".to_owned()),
         Just("atlas/container/db".to_owned()),
         Just("atlas/host".to_owned()),
