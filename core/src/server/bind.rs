@@ -8,13 +8,12 @@ use std::{marker::PhantomData, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{
-        ConnectInfo, FromRequest, FromRequestParts as _, Query, RawPathParams, Request, State,
-    },
+    extract::{ConnectInfo, FromRequestParts as _, Query, RawPathParams, Request, State},
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
     routing::MethodFilter,
 };
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use steward_api::{Endpoint, ErrorCode, Method, ProblemDetails, Role};
 use utoipa::{PartialSchema, ToSchema};
@@ -24,6 +23,10 @@ use crate::{engine::Caller, ports::Store};
 
 /// A request's body must have arrived by then.
 const BODY_ARRIVES: Duration = Duration::from_secs(20);
+/// So many bytes of a body that is too large are still taken …
+const THROWN_AWAY: usize = 16 * 1024 * 1024;
+/// … for so long.
+const THROWN_AWAY_WITHIN: Duration = Duration::from_secs(2);
 /// The engine answers within this time, or the caller is told that it did not. Actions run longer, but nobody waits for them here.
 const ENGINE_ANSWERS: Duration = Duration::from_secs(30);
 
@@ -163,7 +166,7 @@ async fn answered<E: Answer>(
                     "This takes a JSON body, and nothing after `?` in the address",
                 ));
             }
-            json::<E::Input>(parts, body, fields).await?
+            json::<E::Input>(body, fields).await?
         }
     };
     E::answer(Call { app, caller, part }, input).await
@@ -218,30 +221,15 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(
 
 /// The JSON body as the endpoint's input; an empty body means `{}`. A field that means nothing is refused: a misspelt `plan_hash`
 /// must not approve whatever plan there is.
-async fn json<T: serde::de::DeserializeOwned>(
-    parts: Parts,
-    body: Body,
-    fields: &[String],
-) -> Result<T, Refusal> {
-    let reading = Bytes::from_request(Request::from_parts(parts, body), &());
-    let bytes = tokio::time::timeout(BODY_ARRIVES, reading)
+async fn json<T: serde::de::DeserializeOwned>(body: Body, fields: &[String]) -> Result<T, Refusal> {
+    let bytes = tokio::time::timeout(BODY_ARRIVES, whole(body))
         .await
         .map_err(|_| {
             Refusal::bad_request(format!(
                 "The body did not arrive within {} s",
                 BODY_ARRIVES.as_secs()
             ))
-        })?
-        .map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                Refusal::new(
-                    ErrorCode::TooLarge,
-                    format!("The body has more than {} KiB", super::LARGEST_BODY / 1024),
-                )
-            } else {
-                Refusal::bad_request("The body broke off")
-            }
-        })?;
+        })??;
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) {
         Bytes::from_static(b"{}")
     } else {
@@ -263,6 +251,35 @@ async fn json<T: serde::de::DeserializeOwned>(
             let text = rejection.body_text();
             refused(text.split_once(": ").map_or(&*text, |(_, reason)| reason))
         })
+}
+
+/// The body, where it is not too large.
+async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::bad_request("The body broke off"))?;
+        if bytes.len() + chunk.len() > super::LARGEST_BODY {
+            // A caller that is cut off while it sends may never read the answer; so some more is taken and thrown away.
+            let mut left = THROWN_AWAY;
+            let discard = async {
+                while let Some(Ok(chunk)) = stream.next().await {
+                    match left.checked_sub(chunk.len()) {
+                        Some(less) => left = less,
+                        None => break,
+                    }
+                }
+            };
+            // Whether it came to its end or not, the answer is the same.
+            let _ = tokio::time::timeout(THROWN_AWAY_WITHIN, discard).await;
+            return Err(Refusal::new(
+                ErrorCode::TooLarge,
+                format!("The body has more than {} KiB", super::LARGEST_BODY / 1024),
+            ));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
 }
 
 fn unknown(name: &str, known: &[String]) -> String {

@@ -28,7 +28,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -158,7 +158,6 @@ fn guarded(routes: Router<Arc<App>>) -> Router<Arc<App>> {
                 ),
             )
         })
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(axum::middleware::from_fn(guard))
 }
 

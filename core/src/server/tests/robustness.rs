@@ -33,6 +33,11 @@ async fn a_body_that_is_too_large_is_refused() {
     );
     let response = world.post("/api/agents/tasks/1/approve", fits + " ").await;
     assert_eq!(problem(response).await, (413, ErrorCode::TooLarge));
+    // The answer arrives although the sender is still sending.
+    let response = world
+        .post("/api/agents/tasks/1/approve", vec![b' '; 5_000_000])
+        .await;
+    assert_eq!(problem(response).await, (413, ErrorCode::TooLarge));
     // Without a length said beforehand it is noticed while reading.
     let pieces = (0..40).map(|_| Ok::<_, std::io::Error>(vec![b' '; 4096]));
     let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
