@@ -181,6 +181,9 @@ impl utoipa::PartialSchema for ResourceId {
             .description(Some(
                 "node/kind/name, such as atlas/container/nginx; atlas/host for the host",
             ))
+            .pattern(Some(
+                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database)/[\s\S]+)$",
+            ))
             .into()
     }
 }
