@@ -1,5 +1,6 @@
 //! Configurations as people write them: folders of files that must load and that must be refused with given words, the example file,
 //! the environment, and the file's watcher.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 use std::{
     collections::BTreeMap,

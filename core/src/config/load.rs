@@ -153,7 +153,7 @@ pub(super) fn load_as(inputs: &Inputs, user: &User) -> Result<Config, ConfigErro
     let mut faults = Vec::new();
     let found = match inputs.file_as(user.is_root) {
         Some((path, named)) => read(&path, named, inputs).map_err(|fault| ConfigError {
-            faults: vec![fault],
+            faults: vec![*fault],
         })?,
         None => None,
     };
@@ -195,8 +195,8 @@ pub(super) fn load_as(inputs: &Inputs, user: &User) -> Result<Config, ConfigErro
     if let (Some(config), true) = (&config, has_syntax) {
         faults.extend(rules::between(config, &root, path, &faults));
     }
-    let data_dir = data_dir.map_err(|fault| faults.push(fault)).ok();
-    let admin_token = admin_token.map_err(|fault| faults.push(fault)).ok();
+    let data_dir = data_dir.map_err(|fault| faults.push(*fault)).ok();
+    let admin_token = admin_token.map_err(|fault| faults.push(*fault)).ok();
     // One variable can lay a fault in both trees; and a reader goes through the file from the top.
     faults.sort_by(|a, b| (a.line, a.column, &a.variable).cmp(&(b.line, b.column, &b.variable)));
     faults.dedup();
@@ -231,8 +231,13 @@ fn internal(message: String) -> ConfigError {
 }
 
 /// Reads the file; none where nobody named it and it is not there.
-fn read(path: &Path, named: bool, inputs: &Inputs) -> Result<Option<(PathBuf, String)>, Fault> {
-    let fault = |wrong: String, right: &str| Place::Default.fault(Some(path), "", wrong, right);
+fn read(
+    path: &Path,
+    named: bool,
+    inputs: &Inputs,
+) -> Result<Option<(PathBuf, String)>, Box<Fault>> {
+    let fault =
+        |wrong: String, right: &str| Box::new(Place::Default.fault(Some(path), "", wrong, right));
     let refused = |error: std::io::Error| {
         let hint = match (error.kind(), inputs.variable("STEWARD_CONFIG").is_some()) {
             (ErrorKind::PermissionDenied, _) => "let the user that Steward runs as read it",
@@ -262,12 +267,12 @@ fn read(path: &Path, named: bool, inputs: &Inputs) -> Result<Option<(PathBuf, St
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
-            Err(Lines::new(&before).place(valid).fault(
+            Err(Box::new(Lines::new(&before).place(valid).fault(
                 Some(path),
                 "",
                 "this is not UTF-8 text",
                 "save the file as UTF-8",
-            ))
+            )))
         }
     }
 }
@@ -282,7 +287,7 @@ fn variables_tree(inputs: &Inputs, faults: &mut Vec<Fault>) -> Node {
         }
         match tree::address(name) {
             Ok((path, kind)) => root.put(&path, Node::from_variable(name, value, kind)),
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.push(*fault),
         }
     }
     for (name, path) in NAMED {
@@ -296,7 +301,7 @@ fn variables_tree(inputs: &Inputs, faults: &mut Vec<Fault>) -> Node {
     root
 }
 
-fn data_dir(inputs: &Inputs, user: &User) -> Result<PathBuf, Fault> {
+fn data_dir(inputs: &Inputs, user: &User) -> Result<PathBuf, Box<Fault>> {
     if let Some(path) = inputs.variable("STEWARD_DATA_DIR") {
         return Ok(PathBuf::from(path));
     }
@@ -307,16 +312,16 @@ fn data_dir(inputs: &Inputs, user: &User) -> Result<PathBuf, Fault> {
         .home("XDG_DATA_HOME", ".local/share")
         .map(|home| home.join("steward"))
         .ok_or_else(|| {
-            Place::Variable("STEWARD_DATA_DIR".to_owned()).fault(
+            Box::new(Place::Variable("STEWARD_DATA_DIR".to_owned()).fault(
                 None,
                 "",
                 "there is no place to keep Steward's files: neither XDG_DATA_HOME nor HOME is set",
                 "set STEWARD_DATA_DIR to a directory that Steward may write",
-            )
+            ))
         })
 }
 
-fn admin_token(inputs: &Inputs) -> Result<Option<SecretString>, Fault> {
+fn admin_token(inputs: &Inputs) -> Result<Option<SecretString>, Box<Fault>> {
     const NAME: &str = "STEWARD_ADMIN_TOKEN";
     let Some(token) = inputs.variable(NAME) else {
         return Ok(None);
@@ -324,12 +329,12 @@ fn admin_token(inputs: &Inputs) -> Result<Option<SecretString>, Fault> {
     if token.bytes().all(|byte| byte.is_ascii_graphic()) && token.len() <= 512 {
         return Ok(Some(SecretString::from(token)));
     }
-    Err(Place::Variable(NAME.to_owned()).fault(
+    Err(Box::new(Place::Variable(NAME.to_owned()).fault(
         None,
         "",
         "the token (not shown) cannot be sent in a header",
         "it should be up to 512 ASCII letters, digits and signs without blanks, such as `openssl rand -hex 32` makes",
-    ))
+    )))
 }
 
 /// The host's name as a node's name: without what is not allowed in one.

@@ -69,8 +69,7 @@ impl Window {
             return begins_on(date) && self.from <= time && time < self.to;
         }
         let began_today = time >= self.from && begins_on(date);
-        let began_yesterday =
-            time < self.to && date.yesterday().is_ok_and(|yesterday| begins_on(yesterday));
+        let began_yesterday = time < self.to && date.yesterday().is_ok_and(begins_on);
         began_today || began_yesterday
     }
 }

@@ -279,7 +279,7 @@ fn value_from(value: &DeValue<'_>, place_of: &impl Fn(usize) -> Place) -> Value 
 }
 
 /// What a variable `STEWARD__SECTION__KEY` addresses: the path and the kind, or what is wrong with its name.
-pub(super) fn address(variable: &str) -> Result<(Vec<String>, &'static Kind), Fault> {
+pub(super) fn address(variable: &str) -> Result<(Vec<String>, &'static Kind), Box<Fault>> {
     let place = Place::Variable(variable.to_owned());
     let path: Vec<String> = variable
         .trim_start_matches("STEWARD__")
@@ -305,23 +305,23 @@ pub(super) fn address(variable: &str) -> Result<(Vec<String>, &'static Kind), Fa
                         .and_then(|index| known.get(index))
                         .map(|meant| format!("did you mean `{meant}`? "))
                         .unwrap_or_default();
-                    return Err(place.fault(
+                    return Err(Box::new(place.fault(
                         None,
                         "",
                         "names no known key",
                         format!("{meant}known here: {}", known.join(", ")),
-                    ));
+                    )));
                 }
             },
             Kind::Map(_, of) if !name.is_empty() => of,
             _ => {
                 let whole = format!("STEWARD__{}", path[..depth].join("__").to_uppercase());
-                return Err(place.fault(
+                return Err(Box::new(place.fault(
                     None,
                     "",
                     format!("`{}` has no keys of its own", path[..depth].join(".")),
                     format!("set it as a whole with {whole}"),
-                ));
+                )));
             }
         };
     }
