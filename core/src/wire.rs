@@ -53,7 +53,7 @@ pub fn inputs(file: Option<&Path>) -> Inputs {
 
 /// Where Steward keeps its own files.
 pub fn data_dir() -> PathBuf {
-    inputs(None).data_dir()
+    inputs(None).data_dir().unwrap_or_default()
 }
 
 /// Opens the database of a configuration without running an agent.

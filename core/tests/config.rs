@@ -152,6 +152,7 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
             "database.url",
             "databases.postgres",
             "docker.host",
+            "docker.only_label",
             "maintenance",
             "scripts.tidy.command",
             "scripts.tidy.risk",

@@ -122,6 +122,15 @@ impl Inputs {
             .map(|home| (home.join("steward/steward.toml"), false))
     }
 
+    /// Where these inputs have Steward keep its own files; none where the user has no home and nothing is set.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        let user = User {
+            is_root: rustix::process::geteuid().is_root(),
+            host: String::new(),
+        };
+        data_dir(self, &user).ok()
+    }
+
     /// A variable's value; none where it is empty.
     fn variable(&self, name: &str) -> Option<&str> {
         self.env

@@ -166,6 +166,7 @@ pub(super) static ROOT: Kind = Kind::Table(&[
         Kind::Table(&[
             key("enabled", Kind::Flag),
             key("host", Kind::Text(text::DOCKER_HOST)),
+            key("only_label", Kind::Text(text::LABEL)),
             key("concurrency", Kind::Whole("a number of requests", 1, 256)),
             key("grace", Kind::Time(SECOND, HOUR)),
             key("stabilisation", Kind::Time(INSTANT, HOUR)),

@@ -92,6 +92,12 @@ pub(super) const DOCKER_HOST: TextRule = TextRule {
     },
 };
 
+/// A container label to look for.
+pub(super) const LABEL: TextRule = TextRule {
+    right: "\"key\" or \"key=value\"",
+    holds: |text| !text.is_empty() && !text.starts_with('=') && is_plain(text),
+};
+
 /// What is logged.
 pub(super) const LOG_LEVEL: TextRule = TextRule {
     right: "error, warn, info, debug, trace or off, or a filter such as \"steward=debug,warn\"",

@@ -16,6 +16,9 @@ pub struct Docker {
     /// Where; by default Docker's own `DOCKER_HOST`, else its usual socket. `DOCKER_HOST` wins over this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Look only at containers with this label, `key` or `key=value`. Pruning is then off, since it would reach beyond them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_label: Option<String>,
     /// Requests to it at the same time, at most.
     pub concurrency: usize,
     /// Seconds between the stop signal and the kill when Steward restarts or stops a container.
@@ -41,6 +44,7 @@ impl Default for Docker {
         Self {
             enabled: true,
             host: None,
+            only_label: None,
             concurrency: 8,
             grace: Span::from_secs(10),
             stabilisation: Span::from_secs(10),

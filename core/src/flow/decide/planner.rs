@@ -25,6 +25,9 @@ pub enum PlanProblem {
     /// The incident is about something that the action can't be done to.
     #[error("there is no {0} that it could be done to")]
     NoTarget(&'static str),
+    /// Pruning would reach beyond the containers that are looked after.
+    #[error("only labelled containers are looked after, and pruning would reach beyond them")]
+    BeyondLabel,
     /// There is no limit to raise.
     #[error("it has no {0} limit that could be raised")]
     NoLimit(&'static str),
@@ -361,6 +364,9 @@ impl Planner<'_> {
     }
 
     fn prune(&self, action: ActionName) -> Result<Step, PlanProblem> {
+        if self.config.docker.only_label.is_some() {
+            return Err(PlanProblem::BeyondLabel);
+        }
         let engine = self.engine()?;
         let precondition = Precondition::EngineAnswers {
             engine: engine.clone(),
