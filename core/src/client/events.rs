@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, pin::Pin, time::Duration};
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use steward_api::{EVENTS_PATH, Envelope, JournalQuery, ListJournal};
 
 use super::{Client, ClientError, sse};
@@ -53,10 +53,13 @@ pub(super) fn open(client: Client, after: Option<i64>) -> EventStream {
         wait: None,
         over: false,
     };
-    Box::pin(stream::unfold(reader, |mut reader| async move {
-        let item = reader.next().await?;
-        Some((item, reader))
-    }))
+    Box::pin(
+        stream::unfold(reader, |mut reader| async move {
+            let item = reader.next().await?;
+            Some((item, reader))
+        })
+        .fuse(),
+    )
 }
 
 struct Connection {
