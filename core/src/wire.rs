@@ -23,8 +23,18 @@ pub struct UpOptions {
 
 /// Where Steward keeps its own files, by `STEWARD_DATA_DIR` or by default.
 pub fn data_dir() -> PathBuf {
-    std::env::var_os("STEWARD_DATA_DIR")
-        .map_or_else(|| PathBuf::from("/var/lib/steward"), PathBuf::from)
+    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(dir) = given("STEWARD_DATA_DIR") {
+        return PathBuf::from(dir);
+    }
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/steward");
+    }
+    given("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| given("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+        .unwrap_or_default()
+        .join("steward")
 }
 
 /// Reads the configuration: `file`, else the usual one; then the environment.

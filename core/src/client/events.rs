@@ -208,7 +208,8 @@ impl Reader {
 
     async fn reload(&mut self) -> Result<(), ClientError> {
         let after = self.last.unwrap_or_default();
-        let until = self.head().await?.max(after);
+        // Below `after` where the journal is another one than before; then its head is where to go on.
+        let until = self.head().await?;
         self.last = Some(until);
         self.ready.push_back(StreamEvent::Reload { after, until });
         Ok(())

@@ -214,6 +214,10 @@ pub struct Docker {
     pub tmp_untouched: Span,
     /// How long a container must have been ended to be pruned, days.
     pub prune_after_days: u32,
+    /// Look at no container but those with this label (`key=value`), and at those even where they are marked `steward.ignore`, which
+    /// then speaks to every other agent. For the demo; never set by the file.
+    #[serde(skip)]
+    pub only_label: Option<String>,
 }
 
 impl Default for Docker {
@@ -228,6 +232,7 @@ impl Default for Docker {
             log_lines: 50,
             tmp_untouched: Span::from_hours(1),
             prune_after_days: 30,
+            only_label: None,
         }
     }
 }
