@@ -44,7 +44,7 @@ pub(super) enum Resolving {
         not(test),
         allow(dead_code, reason = "how tests bring their own server")
     )]
-    Given(ResolverConfig, ResolverOpts),
+    Given(Box<(ResolverConfig, ResolverOpts)>),
 }
 
 /// Observes DNS and the outside.
@@ -96,7 +96,7 @@ impl NetworkSource {
     /// A resolver made for this one reading, so that no answer can be an old one.
     async fn resolver(&self) -> Result<TokioResolver, String> {
         let (config, mut options) = match &self.resolving {
-            Resolving::Given(config, options) => (config.clone(), options.clone()),
+            Resolving::Given(given) => (**given).clone(),
             Resolving::File(path) => {
                 let text = tokio::fs::read(path)
                     .await

@@ -109,10 +109,10 @@ fn source(dns_names: &[&str], outside: &[String], server: Option<SocketAddr>) ->
         for connection in &mut server.connections {
             connection.port = address.port();
         }
-        source.resolving = Resolving::Given(
+        source.resolving = Resolving::Given(Box::new((
             ResolverConfig::from_parts(None, Vec::new(), vec![server]),
             ResolverOpts::default(),
-        );
+        )));
     }
     source
 }
