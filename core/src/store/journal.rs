@@ -1,4 +1,4 @@
-//! The journal: appending to it, its hash chain, reading it, verifying it, and making the projections anew from it.
+//! The journal: appending to it, its hash chain, reading it, and making the projections anew from it.
 //!
 //! Facts come in and envelopes go out. An entry's hash covers the entry and the hash of the one before, so that no entry can be changed,
 //! removed or put in between without all later hashes changing. Numbers are gapless from 1 over all nodes that share the database.
@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
-use steward_api::{Envelope, Event, JournalVerification};
+use steward_api::{Envelope, Event};
 
 use crate::ports::{Fact, StoreError};
 
@@ -24,7 +24,7 @@ const JOURNAL_LOCK: i64 = 0x5354_4557_4a52_4e4c;
 /// The channel of PostgreSQL on which the number of the last new entry is announced.
 const CHANNEL: &str = "steward_journal";
 /// Entries that are read at once where all are read; bounds the memory that takes.
-const BATCH: i64 = 64;
+pub(super) const BATCH: i64 = 64;
 /// Entries that are written in one statement.
 const ROWS: usize = 32;
 /// Entries on a page, at most.
@@ -64,18 +64,18 @@ pub(super) fn time_of(microseconds: i64) -> Result<Timestamp, StoreError> {
 }
 
 /// An entry as it stands in the table.
-struct Stored {
-    seq: i64,
-    node: String,
-    at: i64,
-    event: String,
-    hash: String,
+pub(super) struct Stored {
+    pub(super) seq: i64,
+    pub(super) node: String,
+    pub(super) at: i64,
+    pub(super) event: String,
+    pub(super) hash: String,
 }
 
 impl Stored {
-    const COLUMNS: &'static str = "seq, node, at, event, hash";
+    pub(super) const COLUMNS: &'static str = "seq, node, at, event, hash";
 
-    fn read(row: &AnyRow) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
         Ok(Self {
             seq: row.try_get(0).map_err(failed)?,
             node: row.try_get(1).map_err(failed)?,
@@ -99,7 +99,8 @@ impl Stored {
     }
 }
 
-async fn last_entry(connection: &mut AnyConnection) -> Result<Mark, StoreError> {
+/// The journal's last entry, or its beginning.
+pub(super) async fn last_entry(connection: &mut AnyConnection) -> Result<Mark, StoreError> {
     let row = sqlx::query("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
         .fetch_optional(connection)
         .await
@@ -293,87 +294,6 @@ impl SqlStore {
             .map_err(failed)
     }
 
-    /// At the beginning: whether the entry that the anchor notes is there. A whole verification is left to the operator.
-    pub(super) async fn compare_with_anchor(&self) -> Result<(), StoreError> {
-        let noted = match self.anchor.read() {
-            Ok(noted) => noted,
-            Err(error) => {
-                tracing::error!(%error, "how far the journal had come is not known");
-                self.anchor.begin(None, false);
-                return Ok(());
-            }
-        };
-        let agrees = match &noted {
-            None => true,
-            Some(mark) => {
-                let hash: Option<String> =
-                    sqlx::query_scalar("SELECT hash FROM journal WHERE seq = $1")
-                        .bind(mark.seq)
-                        .fetch_optional(&self.readers)
-                        .await
-                        .map_err(failed)?;
-                hash.as_ref() == Some(&mark.hash)
-            }
-        };
-        if !agrees {
-            tracing::error!(
-                file = %self.anchor.path().display(),
-                "the journal is not the one that was written: entries are gone or different; run `steward journal verify`"
-            );
-        }
-        self.anchor.begin(noted, agrees);
-        Ok(())
-    }
-
-    pub(super) async fn verify(&self) -> Result<JournalVerification, StoreError> {
-        // What the file notes was in the journal before this reading begins, so it must be found.
-        let noted = self.anchor.read();
-        let (noted, unreadable) = match noted {
-            Ok(noted) => (noted, None),
-            Err(error) => (None, Some(error)),
-        };
-        let mut check = Check::new(noted.as_ref());
-        let sql = format!(
-            "SELECT {} FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2",
-            Stored::COLUMNS
-        );
-        let mut after = i64::MIN;
-        loop {
-            let query = sqlx::query(AssertSqlSafe(sql.clone()))
-                .bind(after)
-                .bind(BATCH);
-            let mut rows = query.fetch(&self.readers);
-            let mut read = 0;
-            while check.fault.is_none()
-                && let Some(row) = rows.try_next().await.map_err(failed)?
-            {
-                let entry = Stored::read(&row)?;
-                after = entry.seq;
-                read += 1;
-                check.entry(&entry);
-            }
-            if read < BATCH || check.fault.is_some() {
-                break;
-            }
-        }
-        let fault = check
-            .end(&self.anchor.path().display().to_string())
-            .or(unreadable);
-        let mut connection = self.readers.acquire().await.map_err(failed)?;
-        let head = if fault.is_none() {
-            check.head
-        } else {
-            last_entry(&mut connection).await?
-        };
-        Ok(JournalVerification {
-            intact: fault.is_none(),
-            entries: check.entries,
-            head_seq: head.seq,
-            head_hash: head.hash,
-            fault,
-        })
-    }
-
     /// Empties every projection and applies the whole journal to them, in one transaction: readers see the old ones until it is done,
     /// and appends wait.
     pub(super) async fn rebuild_projections(&self) -> Result<(), StoreError> {
@@ -443,93 +363,4 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
         format!("({})", numbers.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-/// The state of a verification: which entry comes next, and the first fault.
-struct Check<'a> {
-    noted: Option<&'a Mark>,
-    head: Mark,
-    entries: u64,
-    fault: Option<String>,
-    rewritten: bool,
-}
-
-impl<'a> Check<'a> {
-    fn new(noted: Option<&'a Mark>) -> Self {
-        Self {
-            noted,
-            head: Mark {
-                seq: 0,
-                hash: String::new(),
-            },
-            entries: 0,
-            fault: None,
-            rewritten: false,
-        }
-    }
-
-    fn entry(&mut self, entry: &Stored) {
-        let expected = self.head.seq + 1;
-        if entry.seq < expected {
-            self.fault = Some(format!(
-                "entry {} does not belong in the journal: numbers begin with 1",
-                entry.seq
-            ));
-            return;
-        }
-        if entry.seq > expected {
-            self.fault = Some(if entry.seq == expected + 1 {
-                format!("entry {expected} is missing")
-            } else {
-                format!("entries {expected} to {} are missing", entry.seq - 1)
-            });
-            return;
-        }
-        let hash = entry_hash(
-            &self.head.hash,
-            entry.seq,
-            &entry.node,
-            entry.at,
-            &entry.event,
-        );
-        if hash != entry.hash {
-            self.fault = Some(format!(
-                "entry {}: its content does not match its hash",
-                entry.seq
-            ));
-            return;
-        }
-        if let Some(noted) = self.noted
-            && noted.seq == entry.seq
-            && noted.hash != hash
-        {
-            self.rewritten = true;
-        }
-        self.entries += 1;
-        self.head = Mark {
-            seq: entry.seq,
-            hash,
-        };
-    }
-
-    /// The first fault, when all is read.
-    fn end(&mut self, file: &str) -> Option<String> {
-        if let Some(fault) = self.fault.take() {
-            return Some(fault);
-        }
-        let noted = self.noted?;
-        if self.rewritten {
-            Some(format!(
-                "entry {} is not the one that was written: its hash is another than {file} notes, so the journal was written anew",
-                noted.seq
-            ))
-        } else if self.head.seq < noted.seq {
-            Some(format!(
-                "the journal ends at entry {} but had reached entry {}, as {file} notes",
-                self.head.seq, noted.seq
-            ))
-        } else {
-            None
-        }
-    }
 }

@@ -102,6 +102,7 @@ impl SqlStore {
         let marks = Marks::read(connection).await?;
         let kept_from = marks.of(Resolution::Fine).kept_from;
         // What is no number has no place in a sum, and what is older than is kept would make a coarser point of a part of its readings.
+        // (`kept_from` is never below 0, so there is no time before 1970.)
         let usable: Vec<_> = samples
             .iter()
             .filter(|sample| sample.value.is_finite() && sample.at.as_second() >= kept_from)
@@ -400,6 +401,18 @@ async fn add_points(
     connection: &mut AnyConnection,
     points: &[((i64, i64), Gathered)],
 ) -> Result<(), StoreError> {
+    // The block is told from the time here rather than sent: fewer values to carry over.
+    let block = Resolution::Fine.next_block(0);
+    let rows: Vec<_> = (0..points.len())
+        .map(|row| {
+            let [series, at, readings, lowest, highest, total] =
+                std::array::from_fn(|column| row * 6 + column + 1);
+            format!(
+                "({}, ${at} - ${at} % {block}, ${series}, ${at}, ${readings}, ${lowest}, ${highest}, ${total})",
+                Resolution::Fine.seconds()
+            )
+        })
+        .collect();
     let sql = format!(
         "INSERT INTO points (resolution, block, series, at, readings, lowest, highest, total) VALUES {}
          ON CONFLICT (resolution, block, series, at) DO UPDATE SET
@@ -407,13 +420,11 @@ async fn add_points(
              lowest = CASE WHEN excluded.lowest < points.lowest THEN excluded.lowest ELSE points.lowest END,
              highest = CASE WHEN excluded.highest > points.highest THEN excluded.highest ELSE points.highest END,
              total = points.total + excluded.total",
-        placeholders(points.len(), 8)
+        rows.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(points.len() == ROWS);
     for ((series, at), gathered) in points {
         query = query
-            .bind(Resolution::Fine.seconds())
-            .bind(Resolution::Fine.block(*at))
             .bind(*series)
             .bind(*at)
             .bind(gathered.readings)

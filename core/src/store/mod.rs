@@ -12,6 +12,7 @@ mod anchor;
 mod journal;
 mod projections;
 mod queries;
+mod verify;
 // Beside the journal.
 mod history;
 mod metrics;
@@ -45,7 +46,7 @@ use tokio::task::JoinHandle;
 use crate::ports::{Fact, Memory, Retention, Sample, Store, StoreError};
 
 use anchor::Anchor;
-use connection::{Dialect, Place, Writer, create_folder};
+use connection::{Dialect, Place, Writer, create_folder, patiently};
 use metrics::SeriesCache;
 
 /// The tables, for each database, as they came to be. Embedded in the binary.
@@ -158,7 +159,7 @@ impl Store for SqlStore {
     }
 
     async fn recall(&self, node: &str, now: Timestamp) -> Result<Memory, StoreError> {
-        self.recall_node(node, now).await
+        patiently(self.recall_node(node, now)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
@@ -166,27 +167,27 @@ impl Store for SqlStore {
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, StoreError> {
-        self.list_incidents(query).await
+        patiently(self.list_incidents(query)).await
     }
 
     async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
-        self.find_incident(id).await
+        patiently(self.find_incident(id)).await
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        self.list_tasks(query).await
+        patiently(self.list_tasks(query)).await
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.find_task(id).await
+        patiently(self.find_task(id)).await
     }
 
     async fn statistics(&self, resource: &ResourceId) -> Result<ResourceStatistics, StoreError> {
-        self.resource_statistics(resource).await
+        patiently(self.resource_statistics(resource)).await
     }
 
     async fn journal_after(&self, after: i64, limit: u32) -> Result<Vec<Envelope>, StoreError> {
-        self.entries_after(after, limit).await
+        patiently(self.entries_after(after, limit)).await
     }
 
     async fn journal_before(
@@ -194,11 +195,11 @@ impl Store for SqlStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Envelope>, StoreError> {
-        self.entries_before(before, limit).await
+        patiently(self.entries_before(before, limit)).await
     }
 
     async fn journal_head(&self) -> Result<i64, StoreError> {
-        self.head().await
+        patiently(self.head()).await
     }
 
     async fn verify_journal(&self) -> Result<JournalVerification, StoreError> {
@@ -222,6 +223,6 @@ impl Store for SqlStore {
         query: &MetricQuery,
         now: Timestamp,
     ) -> Result<MetricSeries, StoreError> {
-        self.read_series(query, now).await
+        patiently(self.read_series(query, now)).await
     }
 }

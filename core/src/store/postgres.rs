@@ -106,7 +106,7 @@ impl Server {
                 read -r line
                 kill -INT $server
                 wait $server
-                [ "$line" = keep ] || rm -rf "$2/data""#,
+                [ "$line" = keep ] || rm -rf "$2""#,
             )
             .arg("guardian")
             .arg(&self.programs)
