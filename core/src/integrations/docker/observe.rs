@@ -57,7 +57,7 @@ impl Source for DockerEngine {
         let engine = self.client.connected().await.map_err(failed)?;
         let listed: Vec<Summary> = self
             .client
-            .get("/containers/json?all=1", LIST)
+            .get(&self.list_path(), LIST)
             .await
             .map_err(failed)?;
         if depth == Depth::Full {
@@ -101,6 +101,7 @@ impl Source for DockerEngine {
             Arc::clone(&self.client),
             Arc::clone(&self.cache),
             self.node.clone(),
+            self.only_label.as_deref(),
             since,
         )
         .await
