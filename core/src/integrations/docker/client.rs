@@ -9,7 +9,7 @@ use std::{
     error::Error as _,
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -248,14 +248,21 @@ impl Connected {
 #[derive(Debug)]
 pub(super) struct Client {
     endpoint: Endpoint,
-    connected: Mutex<Option<Connected>>,
+    negotiated: Mutex<Negotiated>,
+}
+
+#[derive(Debug, Default)]
+struct Negotiated {
+    last: Option<Connected>,
+    /// The connection was lost since: another daemon may answer at the same address.
+    lost: bool,
 }
 
 impl Client {
-    pub(super) const fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
-            connected: Mutex::new(None),
+            negotiated: Mutex::default(),
         }
     }
 
@@ -268,26 +275,29 @@ impl Client {
         format!("the Docker engine at {}", self.endpoint)
     }
 
+    fn negotiated(&self) -> MutexGuard<'_, Negotiated> {
+        super::lock(&self.negotiated)
+    }
+
     /// What is known of the engine from the last negotiation.
     pub(super) fn known(&self) -> Option<Connected> {
-        self.connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.negotiated().last.clone()
     }
 
-    fn remember(&self, connected: Option<Connected>) {
-        *self
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = connected;
-    }
-
-    /// The connection, negotiated anew where there is none.
+    /// The connection, negotiated anew where there is none or it was lost.
     pub(super) async fn connected(&self) -> Result<Connected, Failure> {
-        if let Some(connected) = self.known() {
-            return Ok(connected);
+        let usable = {
+            let negotiated = self.negotiated();
+            negotiated.last.clone().filter(|_| !negotiated.lost)
+        };
+        match usable {
+            Some(connected) => Ok(connected),
+            None => self.negotiate().await,
         }
+    }
+
+    /// Asks the engine for its version and settles on one of the API.
+    pub(super) async fn negotiate(&self) -> Result<Connected, Failure> {
         let docker = self.transport()?;
         let body = limited(QUICK, self.body(&docker, "/version".to_owned())).await?;
         let found: VersionModel = parse(&body)?;
@@ -310,8 +320,20 @@ impl Client {
             api: offered.min(NEWEST_API),
             version: found.version,
         };
-        tracing::info!(endpoint = %self.endpoint, version = %connected.version, api = %connected.api, "connected to the container engine");
-        self.remember(Some(connected.clone()));
+        let before = std::mem::replace(
+            &mut *self.negotiated(),
+            Negotiated {
+                last: Some(connected.clone()),
+                lost: false,
+            },
+        );
+        if before.lost
+            || before
+                .last
+                .is_none_or(|last| last.version != connected.version)
+        {
+            tracing::info!(endpoint = %self.endpoint, version = %connected.version, api = %connected.api, "connected to the container engine");
+        }
         Ok(connected)
     }
 
@@ -376,10 +398,9 @@ impl Client {
         self.heed(limited(limit, calling).await)
     }
 
-    /// After a lost connection another daemon may answer at the same address: negotiate again.
     fn heed<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(Failure::Unreachable(_) | Failure::TimedOut(_)) = &answer {
-            self.remember(None);
+        if let Err(Failure::Unreachable(_)) = &answer {
+            self.negotiated().lost = true;
         }
         answer
     }
