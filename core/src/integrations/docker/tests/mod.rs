@@ -3,6 +3,7 @@
 
 mod actions;
 mod bad_days;
+mod live_limits;
 mod private_daemon;
 mod reading;
 mod support;
