@@ -5,6 +5,7 @@
 //! without a permit, address a container by its name when changing it, or read a container's environment.
 
 mod client;
+mod endpoint;
 mod models;
 
 mod labels;
@@ -44,8 +45,9 @@ use crate::{
 };
 
 use cache::Cache;
-use client::{Client, Endpoint};
+use client::Client;
 use disk_usage::DiskUsageState;
+use endpoint::Endpoint;
 
 /// The name of this source, of the engine resource and of its version.
 pub const NAME: &str = "docker";

@@ -12,6 +12,7 @@ use crate::redact::redact;
 
 use super::{
     labels,
+    logs::plain,
     models::{HostConfigModel, Inspect, RestartPolicyModel, Summary},
 };
 
@@ -333,11 +334,7 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 
 /// The end of a text, cleared of secrets and control characters.
 fn shorten(text: &str, most: usize) -> String {
-    let clean: String = redact(text)
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect();
+    let clean = plain(&redact(text)).trim().to_owned();
     let count = clean.chars().count();
     if count <= most {
         return clean;
@@ -399,7 +396,7 @@ mod tests {
             judge(&facts),
             (
                 Health::Unhealthy,
-                "its health check fails: [31mconnection refused[0m".to_owned()
+                "its health check fails: connection refused".to_owned()
             )
         );
     }
