@@ -84,10 +84,7 @@ pub enum Execution {
 /// How one step ended, inside the executor.
 enum StepEnd {
     Succeeded(String),
-    Failed {
-        details: String,
-        was_applied: bool,
-    },
+    Failed { details: String, was_applied: bool },
     LeftOpen,
 }
 
