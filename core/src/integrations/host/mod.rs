@@ -11,6 +11,8 @@ pub(crate) mod observe;
 mod program;
 mod systemd;
 
+pub mod rules;
+
 pub use act::HostActuator;
 pub use observe::HostSource;
 

@@ -7,6 +7,8 @@
 pub(crate) mod observe;
 mod words;
 
+pub mod rules;
+
 pub use observe::{HttpSource, Target, Targets};
 
 #[cfg(test)]

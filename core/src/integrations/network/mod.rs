@@ -6,6 +6,8 @@
 
 pub(crate) mod observe;
 
+pub mod rules;
+
 pub use observe::NetworkSource;
 
 #[cfg(test)]

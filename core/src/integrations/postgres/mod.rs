@@ -10,6 +10,8 @@ pub(crate) mod observe;
 mod probe;
 mod sql;
 
+pub mod rules;
+
 pub use observe::{Candidate, Candidates, PostgresSource};
 
 #[cfg(test)]

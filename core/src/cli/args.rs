@@ -1,0 +1,545 @@
+//! What can be typed, with the help that teaches it. Plain data; nothing happens here.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser as _};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskState};
+
+const AFTER_HELP: &str = "\
+Getting started:
+  steward demo                  see what Steward does, on containers of its own
+  steward up                    run the agent here
+  steward status                what runs, and what needs you
+  steward show nginx            the whole story of one thing
+
+Exit codes:
+  0  done
+  1  failed, or the result is bad (a broken journal, a task that failed)
+  2  the command line or the configuration is wrong
+  3  the agent is not reachable
+  4  there is no such task, incident, resource or container
+  5  refused: answered already, expired, the plan changed, nothing to do, withheld
+  6  not allowed: no valid token, or its role does not suffice
+  7  the database or the container engine is not available
+  130  interrupted; what the agent does goes on";
+
+/// Looks after a homelab: watches, explains, heals what is safe, asks for the rest.
+#[derive(Debug, Parser)]
+#[command(
+    name = "steward",
+    version,
+    after_help = AFTER_HELP,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// The agent's address, such as http://atlas:9470. By default the agent on this machine
+    #[arg(
+        long,
+        global = true,
+        env = "STEWARD_URL",
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    pub(crate) url: Option<String>,
+    /// The token to use. By default the local agent's, where its file can be read
+    #[arg(
+        long,
+        global = true,
+        env = "STEWARD_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        value_parser = parse_secret,
+        help_heading = "Global options"
+    )]
+    pub(crate) token: Option<SecretString>,
+    /// The configuration file. STEWARD_CONFIG wins over this
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Machine output: the contract's JSON, one document
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Colours: NO_COLOR and CLICOLOR are heeded, and there are none in a pipe
+    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN", help_heading = "Global options")]
+    pub(crate) color: ColorWhen,
+    /// Say more on the standard error output; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent on this machine
+    ///
+    /// Watches the Docker engine and the host, with no configuration and a database of its own. Where something is missing, it runs with
+    /// what it finds and says what to do. Ends in good order on Ctrl-C or SIGTERM.
+    #[command(
+        after_help = "Example:\n  steward up\n  STEWARD_AUTONOMY=observe steward up     only watch"
+    )]
+    Up,
+    /// Show what runs, how it is, and what needs a person
+    #[command(
+        after_help = "Example:\n  steward status\n  steward status --check || echo \"something is wrong\""
+    )]
+    Status(StatusArgs),
+    /// List what is looked after, worst first
+    #[command(
+        after_help = "Example:\n  steward resources --kind container --health unhealthy\n  steward resources --search nginx --json | jq '.resources[].id'"
+    )]
+    Resources(ResourcesArgs),
+    /// List incidents; those that are not over by default
+    #[command(
+        after_help = "Example:\n  steward incidents\n  steward incidents --all --since 24h --severity critical"
+    )]
+    Incidents(IncidentsArgs),
+    /// List tasks, those that wait for you first
+    #[command(after_help = "Example:\n  steward tasks\n  steward tasks --state failed")]
+    Tasks(TasksArgs),
+    /// Tell the whole story of an incident, a task or a resource
+    ///
+    /// What was seen, why it is so, what was decided and why, what exactly was or will be done, and how it can be taken back.
+    #[command(
+        after_help = "Example:\n  steward show nginx\n  steward show incident 12\n  steward show task 3\n  steward show atlas/disk//var"
+    )]
+    Show(ShowArgs),
+    /// Say yes to a task's plan
+    ///
+    /// Shows the plan first and asks. What is approved is exactly the plan shown: were it to change in between, the yes is refused.
+    #[command(
+        after_help = "Example:\n  steward approve 3\n  steward approve 3 --yes --wait --note \"after the backup\""
+    )]
+    Approve(ApproveArgs),
+    /// Say no to a task's plan
+    #[command(after_help = "Example:\n  steward reject 3 --reason \"not during the film\"")]
+    Reject(RejectArgs),
+    /// Ask for a container to be healed now
+    ///
+    /// It goes through the same decision, guards and record as everything else, and may wait for a yes.
+    #[command(after_help = "Example:\n  steward heal nginx --wait")]
+    Heal(HealArgs),
+    /// Show what happened, and follow what happens
+    #[command(
+        after_help = "Example:\n  steward events --last 50\n  steward events --follow\n  steward events --follow --json | jq .event.type"
+    )]
+    Events(EventsArgs),
+    /// Read the journal, or check that nobody changed it
+    #[command(
+        after_help = "Example:\n  steward journal list --last 20\n  steward journal verify\n  steward journal verify --offline     without a running agent"
+    )]
+    Journal {
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
+    /// Show or change how much Steward may do by itself
+    ///
+    /// observe: only watches and says what it would do.  ask: asks before everything.  assist: does what is of low risk, asks for the
+    /// rest.  autopilot: medium risk too, inside allowed windows. A change holds until the configuration changes or the agent restarts.
+    #[command(after_help = "Example:\n  steward autonomy\n  steward autonomy observe")]
+    Autonomy {
+        /// The level to put in force
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(Autonomy::ALL.map(Autonomy::as_str)).try_map(|text| Autonomy::from_str(&text)))]
+        level: Option<Autonomy>,
+    },
+    /// Check or show the configuration
+    #[command(
+        after_help = "Example:\n  steward config check ./steward.toml\n  steward config show"
+    )]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Check that Steward has what it needs on this machine, and say what to do where not
+    #[command(
+        after_help = "Example:\n  steward doctor\n  sudo steward doctor     to look with the rights of the agent's service"
+    )]
+    Doctor,
+    /// Print the completions for a shell
+    #[command(
+        after_help = "Example:\n  steward completions bash > ~/.local/share/bash-completion/completions/steward\n  steward completions zsh > ~/.zfunc/_steward\n  steward completions fish > ~/.config/fish/completions/steward.fish"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// See Steward at work within a minute, on containers of its own
+    ///
+    /// On the real Docker engine: a service dies and is healed; a risky fix waits for a yes; a crash loop is left alone, with the reason.
+    /// Looks at nothing but its own containers, and removes all it made, also when it is interrupted.
+    #[command(
+        after_help = "Example:\n  steward demo\n  steward demo --yes     approve the risky fix without asking"
+    )]
+    Demo(DemoArgs),
+    /// What runs inside the demo's containers
+    #[command(hide = true)]
+    DemoWorkload {
+        /// How to behave
+        role: DemoRole,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// Exit with 1 when something is wrong: an active incident, a source or the database that fails
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct ResourcesArgs {
+    /// Only of this kind: host, engine, container, disk, unit, network, service, database
+    #[arg(long, value_name = "KIND", value_parser = ResourceKind::from_str)]
+    pub(crate) kind: Option<ResourceKind>,
+    /// Only in this health: healthy, degraded, unhealthy, restarting, stopped, unknown
+    #[arg(long, value_name = "HEALTH", value_parser = parse_health)]
+    pub(crate) health: Option<Health>,
+    /// Only of this Compose project
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+    /// Only those whose id contains this text, in any case
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct IncidentsArgs {
+    /// Only those that are not over (the default)
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) active: bool,
+    /// Also those that are over
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only of this severity: degraded, unhealthy, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    pub(crate) severity: Option<Severity>,
+    /// Only on this resource (a full id)
+    #[arg(long, value_name = "ID", value_parser = ResourceId::from_str)]
+    pub(crate) resource: Option<ResourceId>,
+    /// Only those that were active within this time, such as 30m, 24h, 7d; over or not
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    pub(crate) since: Option<SignedDuration>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TasksArgs {
+    /// Also those that are over
+    #[arg(long, conflicts_with = "state")]
+    pub(crate) all: bool,
+    /// Only in this state: pending, waiting, in_progress, completed, failed, rejected, expired, cancelled
+    #[arg(long, value_name = "STATE", value_parser = TaskState::from_str)]
+    pub(crate) state: Option<TaskState>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// `incident N`, `task N`, or the name or id of a resource
+    #[arg(required = true, num_args = 1..=2, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ApproveArgs {
+    /// The task's number
+    #[arg(value_name = "TASK", value_parser = parse_number)]
+    pub(crate) task: i64,
+    /// A note for the record
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) note: String,
+    /// Approve only this plan (the hash, or its first 8 characters or more); no question is asked then
+    #[arg(long, value_name = "HASH")]
+    pub(crate) plan_hash: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Your name for the record, beside the token's; by default that of your account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// Wait for the end, showing what is done; exit with 1 when it fails
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RejectArgs {
+    /// The task's number
+    #[arg(value_name = "TASK", value_parser = parse_number)]
+    pub(crate) task: i64,
+    /// Why, for the record
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) reason: String,
+    /// Your name for the record, beside the token's; by default that of your account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HealArgs {
+    /// The container's name
+    pub(crate) container: String,
+    /// Wait for the end, showing what is done; exit with 1 when it fails
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EventsArgs {
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Everything after this entry of the journal
+    #[arg(long, value_name = "N", conflicts_with = "last")]
+    pub(crate) since_seq: Option<i64>,
+    /// The last so many; 20 by default, none with --follow
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) last: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// List entries, oldest first
+    List {
+        /// Everything after this entry
+        #[arg(long, value_name = "N", conflicts_with = "last")]
+        since_seq: Option<i64>,
+        /// The last so many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        last: u32,
+    },
+    /// Check the hash chain; exit with 1 when it is broken
+    ///
+    /// Each entry's hash covers the entry and the hash of the one before, so a change anywhere shows. Note the last hash elsewhere to
+    /// prove later that nothing before it was changed.
+    Verify {
+        /// Read the database itself, without an agent
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration file; exit with 2 and say the line when it is not valid
+    Check {
+        /// The file; by default the one that `steward up` would read
+        file: Option<PathBuf>,
+    },
+    /// Show the configuration in force: defaults, file and environment together, without secrets
+    Show,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Approve the risky fix without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// What a container of the demo does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoRole {
+    /// Runs until a file appears, then ends with an error, once.
+    Serve,
+    /// Takes more and more memory until it is near its limit.
+    Swell,
+    /// Ends with an error at once, every time.
+    Crash,
+}
+
+fn parse_secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+fn parse_number(text: &str) -> Result<i64, String> {
+    text.trim_start_matches('#')
+        .parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "it should be a number, such as 3".to_owned())
+}
+
+fn parse_span(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || "it should be a time such as 30m, 24h or 7d".to_owned();
+    // Days are no unit of an exact duration; here they are 24 hours, as people mean them.
+    let span = match text.strip_suffix('d') {
+        Some(days) if days.bytes().all(|byte| byte.is_ascii_digit()) => days
+            .parse::<i64>()
+            .ok()
+            .filter(|days| *days <= 36_500)
+            .map(|days| SignedDuration::from_hours(days * 24))
+            .ok_or_else(wrong)?,
+        _ => text.parse::<SignedDuration>().map_err(|_| wrong())?,
+    };
+    (span > SignedDuration::ZERO)
+        .then_some(span)
+        .ok_or_else(wrong)
+}
+
+fn parse_health(text: &str) -> Result<Health, String> {
+    const ALL: [Health; 6] = [
+        Health::Healthy,
+        Health::Degraded,
+        Health::Unhealthy,
+        Health::Restarting,
+        Health::Stopped,
+        Health::Unknown,
+    ];
+    ALL.into_iter()
+        .find(|health| health.as_str() == text)
+        .ok_or_else(|| {
+            "it should be one of healthy, degraded, unhealthy, restarting, stopped, unknown"
+                .to_owned()
+        })
+}
+
+fn parse_severity(text: &str) -> Result<Severity, String> {
+    Severity::ALL
+        .into_iter()
+        .find(|severity| severity.as_str() == text)
+        .ok_or_else(|| "it should be one of degraded, unhealthy, critical".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_with_a_purpose_and_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+        {
+            assert!(sub.get_about().is_some(), "{}", sub.get_name());
+            let after = sub
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                after.contains(&format!("steward {}", sub.get_name())),
+                "{}",
+                sub.get_name()
+            );
+        }
+        assert!(
+            command
+                .render_long_help()
+                .to_string()
+                .contains("Exit codes:")
+        );
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = parse("steward --json tasks --url http://a:1 --color never").unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.url.as_deref(), Some("http://a:1"));
+        assert_eq!(cli.global.color, ColorWhen::Never);
+    }
+
+    #[test]
+    fn the_token_is_never_shown() {
+        let cli = parse("steward status --token hunter2").unwrap();
+        assert!(!format!("{cli:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn times_and_numbers_are_read_as_people_write_them() {
+        for (text, hours) in [("24h", 24), ("7d", 168), ("1d", 24)] {
+            assert_eq!(parse_span(text).unwrap(), SignedDuration::from_hours(hours));
+        }
+        assert_eq!(parse_span("90m").unwrap(), SignedDuration::from_mins(90));
+        for text in ["", "soon", "-1h", "0s", "999999999999d"] {
+            assert!(parse_span(text).is_err(), "{text}");
+        }
+        assert!(matches!(
+            parse("steward approve #3").unwrap().command,
+            Command::Approve(ApproveArgs { task: 3, .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_wrong_names_what_would_be_right() {
+        for (line, word) in [
+            ("steward autonomy wild", "autopilot"),
+            ("steward resources --health fine", "unhealthy"),
+            ("steward tasks --state done", "completed"),
+            ("steward incidents --severity bad", "critical"),
+            ("steward resources --kind vm", "container"),
+            ("steward incidents --since soon", "24h"),
+            ("steward approve nginx", "number"),
+            ("steward incidents --active --all", "--all"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(word), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn completions_are_made_for_each_shell() {
+        for shell in [
+            clap_complete::Shell::Bash,
+            clap_complete::Shell::Zsh,
+            clap_complete::Shell::Fish,
+        ] {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "steward", &mut text);
+            let text = String::from_utf8(text).unwrap();
+            for word in ["incidents", "approve", "completions"] {
+                assert!(text.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The demo's own agent, in this process: a configuration that sees only the demo's containers and is quick, a temporary directory,
+//! a free port, a token that nobody else knows.
+
+use std::{
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use steward_api::{Autonomy, Channel};
+use tokio::{sync::watch, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::super::{connect, connect::Local, failure::Failure};
+use crate::{
+    client::Client,
+    config::{Config, Schedule, Span},
+    wire,
+};
+
+/// The name of the node in every identity.
+pub(super) const NODE: &str = "demo";
+/// How long one reading cycle takes, and for how long what was healed must be well: short, so that the demo is.
+const CYCLE: Span = Span::from_secs(2);
+/// How long the agent may take to begin.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long it may take to end in good order.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A running agent. Ends when dropped.
+pub(super) struct DemoAgent {
+    client: Client,
+    shutdown: CancellationToken,
+    /// Why it ended, once it has.
+    ended: watch::Receiver<Option<String>>,
+    run: AbortHandle,
+}
+
+impl Drop for DemoAgent {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.run.abort();
+    }
+}
+
+fn data_dir(id: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("steward-demo-{id}"))
+}
+
+/// Removes what the agent kept. It may still be closing its database, which does not matter any more.
+pub(super) fn remove_data_dir(id: &str) -> Result<(), Failure> {
+    let dir = data_dir(id);
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(
+            format!("can't remove {}: {error}", dir.display()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl DemoAgent {
+    /// Starts it and waits until it answers.
+    pub(super) async fn start(id: &str, host: &str, label: String) -> Result<Self, Failure> {
+        let dir = data_dir(id);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| Failure::failed(format!("can't make {}: {error}", dir.display())))?;
+        let secret: String = (0..4)
+            .map(|_| format!("{:016x}", rand::random::<u64>()))
+            .collect();
+        let token = SecretString::from(format!("stw_{secret}"));
+        let shutdown = CancellationToken::new();
+        let options = wire::UpOptions {
+            shutdown: shutdown.clone(),
+            embedded: true,
+        };
+        let config = configuration(&dir, host, label, token.clone());
+        let (tell_end, mut ended) = watch::channel(None);
+        let run = tokio::spawn(async move {
+            let reason = match Box::pin(wire::run(config, options)).await {
+                Ok(()) => "it ended by itself".to_owned(),
+                Err(error) => crate::cli::chain(error.as_ref()),
+            };
+            tell_end.send_replace(Some(reason));
+        });
+        let run = run.abort_handle();
+        let found = tokio::select! {
+            url = address(&dir) => url,
+            reason = end_of(&mut ended) => Err(ended_early(&reason)),
+        };
+        let client = found.and_then(|url| Ok(Client::new(&url, token, Channel::Cli)?));
+        match client {
+            Ok(client) => Ok(Self {
+                client,
+                shutdown,
+                ended,
+                run,
+            }),
+            Err(failure) => {
+                run.abort();
+                Err(failure)
+            }
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Waits until the agent ends by itself, which it should not, and says why it did.
+    pub(super) async fn failure(&self) -> Failure {
+        ended_early(&end_of(&mut self.ended.clone()).await)
+    }
+
+    /// Ends it in good order.
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        let _ = tokio::time::timeout(STOP_LIMIT, end_of(&mut self.ended.clone())).await;
+    }
+}
+
+async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
+    match ended.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        // Aborted, or it broke off.
+        Err(_) => "it broke off".to_owned(),
+    }
+}
+
+fn ended_early(reason: &str) -> Failure {
+    Failure::failed(format!("the demo's agent ended: {reason}"))
+}
+
+/// Waits until the agent has left its address.
+async fn address(dir: &Path) -> Result<String, Failure> {
+    let wait = async {
+        loop {
+            // A file that is just being written can't be understood yet.
+            if let Ok(Local::Running { agent, .. }) = connect::find_local(&[dir.to_path_buf()]) {
+                return agent.url;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(START_LIMIT, wait).await.map_err(|_| {
+        Failure::failed(format!(
+            "the demo's agent did not begin within {} s",
+            START_LIMIT.as_secs()
+        ))
+    })
+}
+
+/// The demo's configuration: defaults, but only the demo's containers, and quick.
+fn configuration(dir: &Path, host: &str, label: String, token: SecretString) -> Config {
+    let mut config = Config {
+        data_dir: dir.to_path_buf(),
+        admin_token: Some(token),
+        ..Config::default()
+    };
+    NODE.clone_into(&mut config.node.name);
+    "127.0.0.1:0".clone_into(&mut config.server.listen);
+    config.autonomy.level = Autonomy::Assist;
+    config.docker.host = Some(host.to_owned());
+    config.docker.only_label = Some(label);
+    config.docker.stabilisation = CYCLE;
+    config.docker.grace = CYCLE;
+    config.host.enabled = false;
+    config.network.enabled = false;
+    config.databases.discover = false;
+    config.thresholds.sustain = 2;
+    config.thresholds.of_last = 2;
+    // The loop must be seen as one before Steward would take a restart into its own hands.
+    config.thresholds.restart_policy_grace = Span::from_secs(15);
+    let quick = Schedule {
+        enabled: true,
+        every: CYCLE,
+    };
+    config.schedules.container_cycle = quick;
+    config.schedules.health_check = quick;
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_s_agent_sees_nothing_but_the_demo() {
+        let config = configuration(
+            Path::new("/nowhere"),
+            "unix:///x",
+            "steward.demo=1".to_owned(),
+            SecretString::from("stw_x"),
+        );
+        assert_eq!(config.docker.only_label.as_deref(), Some("steward.demo=1"));
+        assert!(!config.host.enabled && !config.network.enabled && !config.databases.discover);
+        assert!(config.server.listen.starts_with("127.0.0.1:"));
+        assert_eq!(config.autonomy.level, Autonomy::Assist);
+    }
+}

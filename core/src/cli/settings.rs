@@ -1,0 +1,92 @@
+//! `up`, `autonomy`, `config` and `completions`: running the agent and what governs it.
+
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use steward_api::{Autonomy, AutonomyReply, AutonomyRequest, GetAutonomy, Nothing, SetAutonomy};
+
+use super::{
+    Context,
+    args::{Cli, ConfigCommand},
+    failure::{Exit, Failure},
+    output::{Tone, clean},
+};
+use crate::wire;
+
+pub(super) async fn up(context: &Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    super::start_log(&config.log, context.global.verbose)?;
+    Box::pin(wire::run(config, wire::UpOptions::default()))
+        .await
+        .map_err(|error| Failure::failed(super::chain(error.as_ref())))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn autonomy(context: &Context, level: Option<Autonomy>) -> Result<Exit, Failure> {
+    let client = context.connect()?;
+    let reply: AutonomyReply = match level {
+        Some(autonomy) => {
+            client
+                .call::<SetAutonomy>(None, &AutonomyRequest { autonomy })
+                .await?
+        }
+        None => client.call::<GetAutonomy>(None, &Nothing {}).await?,
+    };
+    let screen = &context.screen;
+    if screen.json {
+        screen.print_json(&reply)?;
+    } else {
+        screen.print(&format!(
+            "{}: {}\n",
+            screen.paint(Tone::Strong, reply.autonomy.as_str()),
+            clean(&reply.explanation)
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit, Failure> {
+    let screen = &context.screen;
+    match command {
+        ConfigCommand::Check { file } => {
+            let path = file.as_deref().or(context.global.config.as_deref());
+            let config = load(path)?;
+            if screen.json {
+                screen.print_json(&serde_json::json!({"valid": true, "file": config.file}))?;
+            } else {
+                let from = config.file.as_ref().map_or_else(
+                    || "there is no file; the defaults and the environment are valid".to_owned(),
+                    |file| format!("{} is valid", file.display()),
+                );
+                screen.print(&format!("{} {from}\n", screen.paint(Tone::Good, "✔")))?;
+            }
+        }
+        ConfigCommand::Show => {
+            let text = wire::describe_config(&context.config()?);
+            if screen.json {
+                // As data where it is TOML, which JSON can hold.
+                let value = toml::from_str::<toml::Table>(&text)
+                    .ok()
+                    .and_then(|table| serde_json::to_value(table).ok())
+                    .unwrap_or(serde_json::Value::String(text));
+                screen.print_json(&value)?;
+            } else {
+                screen.print(&format!("{}\n", text.trim_end()))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The configuration, or why it is not valid: always exit code 2.
+pub(super) fn load(file: Option<&Path>) -> Result<crate::config::Config, Failure> {
+    wire::load_config(file)
+        .map_err(|error| Failure::new(Exit::Usage, "config_invalid", super::chain(error.as_ref())))
+}
+
+pub(super) fn completions(context: &Context, shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "steward", &mut text);
+    context.screen.print(&String::from_utf8_lossy(&text))?;
+    Ok(Exit::Done)
+}
