@@ -85,7 +85,6 @@ pub enum Execution {
 enum StepEnd {
     Succeeded(String),
     Failed {
-        result: StepResult,
         details: String,
         was_applied: bool,
     },
@@ -106,7 +105,6 @@ impl Executor {
                 StepEnd::Failed {
                     details,
                     was_applied,
-                    ..
                 } => {
                     let mut undone = Vec::new();
                     if was_applied {
@@ -158,7 +156,6 @@ impl Executor {
             Ok(actuator) => actuator,
             Err(error) => {
                 return StepEnd::Failed {
-                    result: StepResult::Skipped,
                     details: words(&error),
                     was_applied: false,
                 };
@@ -170,7 +167,6 @@ impl Executor {
                 let details =
                     format!("nothing was done, because the intent could not be journaled: {error}");
                 return StepEnd::Failed {
-                    result: StepResult::Skipped,
                     details,
                     was_applied: false,
                 };
@@ -269,7 +265,6 @@ impl Executor {
             .await;
         self.conclude(intent, result, details.clone()).await;
         StepEnd::Failed {
-            result,
             details,
             was_applied,
         }
