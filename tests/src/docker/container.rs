@@ -56,7 +56,8 @@ pub enum Workload {
     Busy,
     /// It answers HTTP on `/cgi-bin/health`: 200, or 503 while sick. The address as `host:port` or `port`.
     Http(String),
-    /// It asks a URL all the time and ends with 1 as soon as there is no answer.
+    /// It asks `http://address:port/path` all the time and ends with 1 as soon as there is no 200. A number for the address: a static
+    /// busybox resolves no names.
     Needs(String),
     /// Any command of the image.
     Command(Vec<String>),

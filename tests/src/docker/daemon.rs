@@ -72,7 +72,17 @@ impl PrivateDaemon {
         if self.running.is_some() {
             bail!("the private engine runs already");
         }
-        let _ = std::fs::remove_file(self.path("docker.pid"));
+        for (file, program) in [
+            ("docker.pid", "dockerd"),
+            ("exec/containerd/containerd.pid", "containerd"),
+        ] {
+            // A killed one may still be there as a zombie, which the next start would take for alive.
+            let pid = std::fs::read_to_string(self.path(file));
+            let pid = pid.ok().and_then(|text| text.trim().parse().ok());
+            if pid.is_some_and(|pid| !command_line(pid).contains(program)) {
+                std::fs::remove_file(self.path(file))?;
+            }
+        }
         let mut command = Command::new("unshare");
         command
             .args(["--net", "--", "dockerd"])

@@ -110,7 +110,7 @@ impl Lab {
         Builder::new(self, name)
     }
 
-    /// A network of this test's own, on which its containers find each other by name.
+    /// A network of this test's own, on which its containers reach each other by address (see [`State::address`]).
     ///
     /// # Errors
     /// Where the engine refuses.

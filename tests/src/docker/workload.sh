@@ -32,9 +32,13 @@ oom_child) pause "$2"; (tail /dev/zero); hold ;;
 busy) while :; do :; done ;;
 # http ADDRESS: answers HTTP on /cgi-bin/health.
 http) httpd -f -p "$2" -h /www & wait $!; end 1 ;;
-# needs URL: asks URL all the time and ends with 1 when there is no answer.
-needs) while :; do
-    wget -q -T 2 -O /dev/null "$2" || { echo "error: connect to $2: connection refused" >&2; end 1; }
+# needs http://ADDRESS:PORT/PATH: asks it all the time and ends with 1 when there is no good answer. The address is a number: a static
+# busybox resolves no names.
+needs)
+  rest="${2#http://}"; host="${rest%%/*}"; path="/${rest#*/}"
+  while :; do
+    printf 'GET %s HTTP/1.0\r\n\r\n' "$path" | nc -w 2 "${host%:*}" "${host#*:}" 2>/dev/null | head -n 1 | grep -q ' 200 ' || {
+      echo "error: connect to $2: connection refused" >&2; end 1; }
     pause 0.3
   done ;;
 *) echo "unknown workload: $*" >&2; exit 64 ;;
