@@ -10,7 +10,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //! use steward_tests::{agent::Agent, docker, lab_or_skip};
-//! use steward_api::{GetIncident, ListIncidents, IncidentQuery};
+//! use steward_api::{GetIncident, ListIncidents, IncidentQuery, Nothing};
 //!
 //! #[tokio::test(flavor = "multi_thread")]
 //! async fn a_service_that_dies_is_started_again() -> anyhow::Result<()> {
@@ -27,9 +27,9 @@
 //!     web.crash(1).await?; // it dies by itself: the engine sees a `die`, but no `kill` and no `stop`
 //!     web.wait("to run again", Duration::from_secs(10), |now| now.running && now.started_at != before.started_at).await?;
 //!
-//!     let incidents = agent.get::<ListIncidents>(&IncidentQuery::default()).await?;
+//!     let incidents = agent.call::<ListIncidents>(&IncidentQuery::default()).await?;
 //!     assert_eq!(incidents.items.len(), 1);
-//!     let _same = agent.call_at::<GetIncident>(incidents.items[0].id, &Default::default()).await?;
+//!     let _same = agent.call_at::<GetIncident>(incidents.items[0].id, &Nothing {}).await?;
 //!     let shown = agent.cli(&["incidents", "--json"]).await?;
 //!     assert!(shown.status.success(), "{shown:?}");
 //!     Ok(())
