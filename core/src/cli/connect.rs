@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use steward_api::{Channel, Role};
+use steward_api::Channel;
 
 use super::{
     args::Global,
@@ -31,18 +31,6 @@ pub(crate) struct AgentFile {
     /// Its process.
     #[serde(default)]
     pub(crate) pid: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct TokenFile {
-    #[serde(default)]
-    token: Vec<TokenEntry>,
-}
-
-#[derive(Deserialize)]
-struct TokenEntry {
-    role: Role,
-    token: SecretString,
 }
 
 /// What was found about the agent on this machine.
@@ -98,49 +86,22 @@ pub(crate) fn find_local(dirs: &[PathBuf]) -> Result<Local, Failure> {
     })
 }
 
-/// The best token in a token file: that of the highest role.
+/// The best token in a data directory's token file: that of the highest role.
 pub(crate) fn read_token(dir: &Path) -> Result<SecretString, Failure> {
-    let path = dir.join("tokens.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let hint = "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Failure::new(
-                Exit::NotAllowed,
-                "token_unreadable",
-                format!("this account may not read the agent's token file {}. {hint}", path.display()),
-            ),
-            _ => Failure::new(
-                Exit::NotAllowed,
-                "token_missing",
-                format!("can't read the agent's token file {}: {error}. {hint}", path.display()),
-            ),
-        }
-    })?;
-    // The parser's own message would quote the line, and with it the token.
-    let file: TokenFile = toml::from_str(&text).map_err(|_| {
-        Failure::new(
+    let hint = "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
+    match crate::wire::local_token(dir) {
+        Ok(Some(token)) => Ok(token),
+        Ok(None) => Err(Failure::new(
+            Exit::NotAllowed,
+            "token_missing",
+            format!("there is no token in {}. {hint}", dir.display()),
+        )),
+        Err(error) => Err(Failure::new(
             Exit::NotAllowed,
             "token_unreadable",
-            format!(
-                "the token file {} is not valid; give a token with --token.",
-                path.display()
-            ),
-        )
-    })?;
-    file.token
-        .into_iter()
-        .max_by_key(|entry| entry.role)
-        .map(|entry| entry.token)
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::NotAllowed,
-                "token_missing",
-                format!(
-                    "the token file {} holds no token; give one with --token.",
-                    path.display()
-                ),
-            )
-        })
+            format!("{}. {hint}", super::chain(&error)),
+        )),
+    }
 }
 
 /// A client for the agent that is meant.

@@ -5,7 +5,7 @@
 //! What it never does: I/O of its own (sources, actuators and the store stand behind ports), or wait for a source: each has tasks of its own.
 
 mod board;
-mod handle;
+pub(crate) mod handle;
 mod incidents;
 mod ledger;
 pub mod metrics;

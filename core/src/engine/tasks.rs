@@ -8,7 +8,7 @@ use steward_api::{
 };
 
 use super::{
-    metrics::{ActionLabels, ContainerLabels},
+    metrics::{ActionLabels, ContainerLabels, TaskLabels},
     state::{State, Wake},
     stimulus::Stimulus,
 };
@@ -139,6 +139,12 @@ impl State {
         match advance(task, input, now) {
             Ok(change) => {
                 let event = Self::task_event(change, task);
+                if change != TaskChange::Progressed {
+                    let labels = TaskLabels {
+                        state: task.status.to_string(),
+                    };
+                    self.metrics.tasks.get_or_create(&labels).inc();
+                }
                 if task.status.is_final() {
                     self.tasks.remove(&id);
                 }
