@@ -88,7 +88,8 @@ pub(crate) fn find_local(dirs: &[PathBuf]) -> Result<Local, Failure> {
 
 /// The best token in a data directory's token file: that of the highest role.
 pub(crate) fn read_token(dir: &Path) -> Result<SecretString, Failure> {
-    let hint = "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
+    let hint =
+        "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
     match crate::wire::local_token(dir) {
         Ok(Some(token)) => Ok(token),
         Ok(None) => Err(Failure::new(

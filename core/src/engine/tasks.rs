@@ -109,8 +109,7 @@ impl State {
             record: Default::default(),
             requested_by,
             created_at: now,
-            expires_at: requires_approval
-                .then(|| later(now, self.config.approvals.expire_after.into())),
+            expires_at: requires_approval.then(|| later(now, self.config.approvals.expire_after)),
             not_before: None,
             started_at: None,
             finished_at: None,
