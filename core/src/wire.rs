@@ -190,7 +190,10 @@ async fn ended_by_signal() -> anyhow::Result<&'static str> {
 }
 
 /// The rules and patterns of all integrations.
-fn knowledge() -> (Vec<Box<dyn Rule>>, Vec<Box<dyn Pattern>>) {
+type Knowledge = (Vec<Box<dyn Rule>>, Vec<Box<dyn Pattern>>);
+
+/// What all integrations know of their own kinds.
+fn knowledge() -> Knowledge {
     let rules: Vec<Box<dyn Rule>> = vec![
         Box::new(docker::rules::EngineRule),
         Box::new(docker::rules::ContainerRule),

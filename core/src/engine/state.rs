@@ -444,7 +444,6 @@ impl State {
         ]
         .into_iter()
         .map(|(name, Schedule { enabled, every })| {
-            let every = every;
             let last_run = self.last_runs.get(name).copied();
             ScheduleStatus {
                 name: name.to_owned(),
