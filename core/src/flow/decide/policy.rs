@@ -39,10 +39,10 @@ pub fn permits(
     local: civil::DateTime,
 ) -> Result<(), &'static str> {
     match (level, risk) {
-        (Autonomy::Observe, _) => Err("autonomy is observe"),
-        (Autonomy::Ask, _) => Err("autonomy is ask"),
-        (_, Risk::High) => Err("it is of high risk, which always asks"),
-        (Autonomy::Assist, Risk::Medium) => Err("it is of medium risk, and autonomy is assist"),
+        (Autonomy::Observe, _) => Err("Autonomy is observe"),
+        (Autonomy::Ask, _) => Err("Autonomy is ask"),
+        (_, Risk::High) => Err("It is of high risk, which always asks"),
+        (Autonomy::Assist, Risk::Medium) => Err("It is of medium risk, and autonomy is assist"),
         (Autonomy::Assist | Autonomy::Autopilot, Risk::Low) => Ok(()),
         (Autonomy::Autopilot, Risk::Medium) => {
             if policy.windows.is_empty()
@@ -50,7 +50,7 @@ pub fn permits(
             {
                 Ok(())
             } else {
-                Err("it is of medium risk, and no allowed window is open")
+                Err("It is of medium risk, and no allowed window is open")
             }
         }
     }
@@ -102,7 +102,7 @@ pub(super) fn weigh(question: &Question<'_>, plan: &Plan) -> Result<String, Deci
                 continue;
             }
             if let Err(why) = permits(policy, level, step.action.risk(), question.local) {
-                why_ask.get_or_insert_with(|| format!("A person is asked: {why}"));
+                why_ask.get_or_insert_with(|| why.to_owned());
             }
         }
     }
