@@ -525,6 +525,8 @@ impl World {
             .iter()
             .filter(|(id, history)| {
                 id.kind == ResourceKind::Container
+                    // What was judged to be meant (a finished job) is shown as stopped, and no fault.
+                    && self.get(id).is_none_or(|resource| resource.health != Health::Stopped)
                     && history.last_death().is_some_and(|death| {
                         // Those that an engine took along have a known cause, and come back with it.
                         matches!(death.cause, EndCause::Crash | EndCause::Unseen)
@@ -551,4 +553,39 @@ fn push_death(history: &mut ResourceHistory, death: Death) {
         history.deaths.pop_front();
     }
     history.deaths.push_back(death);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_job_is_no_fault_among_others() {
+        let at: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        let mut world = World::default();
+        for (name, health) in [("job", Health::Stopped), ("web", Health::Unhealthy)] {
+            let id = ResourceId::container("n", name);
+            let history = world.history_mut(&id);
+            push_death(
+                history,
+                Death {
+                    at,
+                    exit_code: 0,
+                    oom: false,
+                    cause: EndCause::Unseen,
+                },
+            );
+            world.insert(Resource {
+                id,
+                health,
+                reason: String::new(),
+                depends_on: Vec::new(),
+                runs_on: None,
+                facts: Facts::Container(Box::default()),
+                metrics: std::collections::BTreeMap::new(),
+                read_at: at,
+            });
+        }
+        assert_eq!(world.recent_faults(at, SignedDuration::from_secs(30)), 1);
+    }
 }
