@@ -21,6 +21,13 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+mod rules;
+
+pub use rules::{
+    Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
+    Suspicion,
+};
+
 // ---------------------------------------------------------------------------------------------------------------- sources
 
 /// How thorough a reading is to be.
@@ -461,4 +468,13 @@ impl fmt::Debug for dyn Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({})", self.engine())
     }
+}
+
+/// `at` moved by a duration; the far end of time where that would overflow.
+pub fn later(at: Timestamp, by: jiff::SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(if by.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }

@@ -1,15 +1,27 @@
-//! The one place that builds concrete parts and hands them to the engine. For now only what the command line asks for.
+//! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
 use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use steward_api::{ContainerStatus, Resource};
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
-    ports::{Store, StoreError},
+    config::{self, Config, Inputs, Watcher},
+    engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, ViewReceiver},
+    integrations::{docker, host, http, network, postgres},
+    ports::{Clock, Pattern, Rule, Store, StoreError},
+    server::{self, Tokens},
+    store,
 };
 
 /// How the agent is to be run, besides its configuration.
@@ -19,67 +31,336 @@ pub struct UpOptions {
     pub shutdown: CancellationToken,
     /// Whether it runs inside another command, which has the terminal and handles signals itself.
     pub embedded: bool,
+    /// What the configuration was loaded from, to load it anew when its file changes. Absent: it is not watched.
+    pub inputs: Option<Inputs>,
 }
 
-/// Where Steward keeps its own files, by `STEWARD_DATA_DIR` or by default.
+/// The wall clock of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock behind the port")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What the configuration is loaded from, for this process.
+pub fn inputs(file: Option<&Path>) -> Inputs {
+    Inputs { path: file.map(Path::to_path_buf), env: config::variables(std::env::vars_os()) }
+}
+
+/// Where Steward keeps its own files.
 pub fn data_dir() -> PathBuf {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(dir) = given("STEWARD_DATA_DIR") {
-        return PathBuf::from(dir);
-    }
-    if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/steward");
-    }
-    given("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| given("HOME").map(|home| PathBuf::from(home).join(".local/share")))
-        .unwrap_or_default()
-        .join("steward")
+    inputs(None).data_dir().unwrap_or_default()
 }
 
-/// Reads the configuration: `file`, else the usual one; then the environment.
-///
-/// # Errors
-/// Where it can't be read or is not valid; names the file, the line and what would be right.
-pub fn load_config(file: Option<&Path>) -> anyhow::Result<Config> {
-    let mut config = Config {
-        data_dir: data_dir(),
-        file: file.map(Path::to_path_buf),
-        ..Config::default()
-    };
-    if let Some(path) = file {
-        config = toml::from_str(&std::fs::read_to_string(path)?)?;
-        config.file = file.map(Path::to_path_buf);
-        config.data_dir = data_dir();
-    }
-    if config.node.name.is_empty() {
-        config.node.name = "node".to_owned();
-    }
-    Ok(config)
-}
-
-/// The configuration in force as TOML, secrets redacted.
-pub fn describe_config(config: &Config) -> String {
-    format!("[node]\nname = \"{}\"\n", config.node.name)
-}
-
-/// Opens the database without running an agent.
+/// Opens the database of a configuration without running an agent.
 ///
 /// # Errors
 /// Where it can't be opened as configured.
-#[allow(clippy::unused_async, reason = "the real one waits for the database")]
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    Err(StoreError::Open(format!(
-        "no database is built in yet (data directory {})",
-        config.data_dir.display()
-    )))
+    let url = database_url(config);
+    let store: Arc<dyn Store> = store::open(&url, &config.data_dir).await?;
+    Ok(store)
+}
+
+fn database_url(config: &Config) -> String {
+    match &config.database.url {
+        Some(url) => url.expose_secret().to_owned(),
+        None => format!("sqlite://{}", config.data_dir.join("steward.db").display()),
+    }
 }
 
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
-/// Where it can't begin.
+/// Where it can't begin: the data directory, the database, the tokens or the port; says which and what to do.
 pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
-    let _ = (config, options);
-    anyhow::bail!("no agent is built in yet")
+    let dir = config.data_dir.clone();
+    make_private_dir(&dir)?;
+    let _lock = lock_data_dir(&dir)?;
+    let tokens = Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
+    let store = store::open(&database_url(&config), &dir).await?;
+    let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
+        format!(
+            "can't listen on {}: is another program there? Choose another with STEWARD_LISTEN or `listen` under [server]",
+            config.server.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stopping = CancellationToken::new();
+    let board = Board::new(&config.node.name, clock.now(), config.autonomy.level);
+    let (config_sender, config_changes) = mpsc::channel(4);
+    let (rules, patterns) = knowledge();
+    let parts = Parts {
+        integrations: integrations(Arc::clone(&clock), board.reader()),
+        clock,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        rules,
+        patterns,
+        board,
+        config_changes,
+        stopping: stopping.clone(),
+        config: config.clone(),
+    };
+    let (handle, running) = engine::start(parts).await.map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
+    if let Some(inputs) = options.inputs.clone() {
+        tokio::spawn(watch_config(inputs, config.clone(), config_sender, stopping.clone()));
+    }
+    let agent_file = AgentFile::write(&dir, &format!("http://{address}"))?;
+    greet(&config, &options, &handle, &format!("http://{address}"));
+
+    let server_stop = stopping.clone();
+    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move { server_stop.cancelled().await }));
+    let ended_by = wait_for_end(&options, running, &stopping).await;
+    stopping.cancel();
+    let served = serving.await;
+    store.close().await;
+    drop(agent_file);
+    ended_by?;
+    served.context("the server ended by a fault")?.context("the server failed")
+}
+
+/// Waits until somebody ends the agent, then until the engine has ended in good order.
+async fn wait_for_end(
+    options: &UpOptions,
+    mut running: tokio::task::JoinHandle<()>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    let embedded = options.embedded;
+    tokio::select! {
+        () = options.shutdown.cancelled() => {}
+        signal = ended_by_signal(), if !embedded => {
+            tracing::info!(signal = signal?, "told to stop; a second time ends at once");
+        }
+        ended = &mut running => {
+            ended.context("the engine ended by a fault")?;
+            bail!("the engine ended by itself");
+        }
+    }
+    stopping.cancel();
+    tokio::select! {
+        ended = running => ended.context("the engine ended by a fault"),
+        signal = ended_by_signal(), if !embedded => {
+            bail!("ended at once by a second {}; what was under way is checked at the next start", signal?)
+        }
+    }
+}
+
+async fn ended_by_signal() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" })
+}
+
+/// The rules and patterns of all integrations.
+fn knowledge() -> (Vec<Box<dyn Rule>>, Vec<Box<dyn Pattern>>) {
+    let rules: Vec<Box<dyn Rule>> = vec![
+        Box::new(docker::rules::EngineRule),
+        Box::new(docker::rules::ContainerRule),
+        Box::new(host::rules::HostRule),
+        Box::new(host::rules::DiskRule),
+        Box::new(host::rules::UnitRule),
+        Box::new(network::rules::NetworkRule),
+        Box::new(http::rules::ServiceRule),
+        Box::new(postgres::rules::DatabaseRule),
+    ];
+    (rules, docker::catalogue::catalogue())
+}
+
+/// Makes what observes and acts, for a configuration. One line here for each integration.
+fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
+    // The engine's address can't change without a restart, so its caches outlive a change of the rest of the configuration.
+    let engine: Mutex<Option<(config::Docker, Arc<docker::DockerEngine>)>> = Mutex::new(None);
+    Box::new(move |config| {
+        let mut made = Integrations { sources: Vec::new(), actuators: Vec::new() };
+        if config.docker.enabled {
+            let mut known = engine.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = known.as_ref().filter(|(before, _)| *before == config.docker).map(|(_, engine)| Arc::clone(engine));
+            let connected = match same {
+                Some(engine) => Ok(engine),
+                None => docker::connect(&config.docker, &config.node.name, Arc::clone(&clock)),
+            };
+            match connected {
+                Ok(engine) => {
+                    *known = Some((config.docker.clone(), Arc::clone(&engine)));
+                    made.sources.push(Arc::clone(&engine) as Arc<dyn crate::ports::Source>);
+                    made.actuators.push(engine);
+                }
+                Err(error) => tracing::error!(error = %error, "the container engine is not watched"),
+            }
+        }
+        made.actuators.push(Arc::new(host::HostActuator::new(config)));
+        if config.host.enabled {
+            made.sources.push(Arc::new(host::HostSource::new(config, Arc::clone(&clock))));
+        }
+        if config.network.enabled {
+            made.sources.push(Arc::new(network::NetworkSource::new(config, Arc::clone(&clock))));
+        }
+        made.sources.push(Arc::new(http::HttpSource::new(config, Arc::clone(&clock), http_targets(view.clone()))));
+        let candidates = if config.databases.discover { postgres_candidates(view.clone()) } else { Arc::new(Vec::new) };
+        made.sources.push(Arc::new(postgres::PostgresSource::new(config, Arc::clone(&clock), candidates)));
+        made
+    })
+}
+
+fn containers(view: &ViewReceiver) -> Vec<Arc<Resource>> {
+    view.borrow().resources.values().filter(|resource| resource.container().is_some()).cloned().collect()
+}
+
+fn is_running(resource: &Resource) -> bool {
+    resource.container().is_some_and(|facts| facts.status == ContainerStatus::Running)
+}
+
+/// The containers of the newest picture, for those HTTP endpoints that belong to one.
+fn http_targets(view: ViewReceiver) -> http::Targets {
+    Arc::new(move || {
+        containers(&view)
+            .iter()
+            .filter_map(|resource| {
+                Some(http::Target {
+                    container: resource.id.name.clone(),
+                    health_url: resource.container()?.labels.health_url.clone(),
+                    running: is_running(resource),
+                })
+            })
+            .collect()
+    })
+}
+
+/// Ports of containers behind which a PostgreSQL server may be.
+fn postgres_candidates(view: ViewReceiver) -> postgres::Candidates {
+    Arc::new(move || {
+        let mut found = Vec::new();
+        for resource in containers(&view) {
+            let Some(facts) = resource.container() else { continue };
+            let ip = facts.addresses.first().and_then(|address| address.parse().ok());
+            let candidate = |port, published| postgres::Candidate {
+                container: resource.id.name.clone(),
+                image: facts.image.clone(),
+                ip,
+                port,
+                published,
+                running: is_running(&resource),
+            };
+            found.extend(facts.ports.iter().map(|port| candidate(port.container, port.published)));
+            if facts.ports.is_empty() {
+                found.push(candidate(5432, None));
+            }
+        }
+        found
+    })
+}
+
+/// Loads the configuration anew when its file changes; the engine puts it in force or keeps the one before.
+async fn watch_config(
+    inputs: Inputs,
+    mut in_force: Config,
+    changes: mpsc::Sender<engine::ConfigChange>,
+    stopping: CancellationToken,
+) {
+    let Some(path) = inputs.file() else { return };
+    let mut watcher = Watcher::new(path).await;
+    loop {
+        tokio::select! {
+            () = watcher.changed() => {}
+            () = stopping.cancelled() => return,
+        }
+        let change = match config::load(&inputs) {
+            Ok(new) => {
+                let fixed = config::needs_restart(&in_force, &new);
+                if fixed.is_empty() {
+                    in_force = new.clone();
+                    Ok(Box::new(new))
+                } else {
+                    Err(format!(
+                        "{} can't change while the agent runs; start it anew for that. Nothing of the changed file is in force",
+                        fixed.join(", ")
+                    ))
+                }
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if changes.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
+        format!("can't make the data directory {}; choose another with STEWARD_DATA_DIR", dir.display())
+    })
+}
+
+/// One agent for one data directory: the lock is held until the file is dropped, and the kernel lets go of it even after `kill -9`.
+fn lock_data_dir(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("can't open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(&path).unwrap_or_default();
+            bail!(
+                "another agent (process {}) uses the data directory {}; stop it first, or choose another directory with STEWARD_DATA_DIR",
+                pid.trim(),
+                dir.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("can't lock {}", path.display())),
+    }
+}
+
+/// Tells the command line where the agent is; removed at its end.
+struct AgentFile(PathBuf);
+
+impl AgentFile {
+    fn write(dir: &Path, url: &str) -> anyhow::Result<Self> {
+        let path = dir.join("agent.json");
+        let text = serde_json::json!({ "url": url, "pid": std::process::id() }).to_string();
+        let temporary = dir.join("agent.json.new");
+        std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path)).with_context(|| format!("can't write {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for AgentFile {
+    fn drop(&mut self) {
+        // Left behind it would only lead to an address where nobody answers, which the command line says.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Says on the terminal where the agent is and what to do next.
+#[allow(clippy::print_stdout, reason = "this is what a person who starts the agent reads, and scripts read the address from")]
+fn greet(config: &Config, options: &UpOptions, handle: &Handle, url: &str) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if options.embedded {
+        return;
+    }
+    let autonomy = handle.view().autonomy;
+    println!("Steward {} looks after {}", env!("CARGO_PKG_VERSION"), config.node.name);
+    println!("  listening  {url}");
+    println!("  data       {}", config.data_dir.display());
+    println!("  autonomy   {autonomy}: {}", autonomy.explanation());
+    println!("  look       steward status · steward incidents · steward events --follow");
+    println!("  stop       Ctrl-C");
 }

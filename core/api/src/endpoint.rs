@@ -84,23 +84,23 @@ endpoints! {
     /// Everything that is looked after, as last read.
     ListResources = Get "/api/resources", Some(Role::Viewer), ResourceQuery => ResourceList;
     /// One resource with what is known of it.
-    GetResource = Get "/api/resource", Some(Role::Viewer), ResourceIdQuery => ResourceDetail, refuses ResourceNotFound;
+    GetResource = Get "/api/resource", Some(Role::Viewer), ResourceIdQuery => ResourceDetail, refuses ResourceNotFound StoreUnavailable;
     /// The last lines of a container's log, cleared of secrets.
     GetLog = Get "/api/resource/log", Some(Role::Viewer), ResourceIdQuery => LogTail, refuses ResourceNotFound EngineUnavailable;
     /// Incidents, newest first.
-    ListIncidents = Get "/api/incidents", Some(Role::Viewer), IncidentQuery => Page<Incident>;
+    ListIncidents = Get "/api/incidents", Some(Role::Viewer), IncidentQuery => Page<Incident>, refuses StoreUnavailable;
     /// One incident.
-    GetIncident = Get "/api/incidents/{id}", Some(Role::Viewer), Nothing => Incident, refuses IncidentNotFound;
+    GetIncident = Get "/api/incidents/{id}", Some(Role::Viewer), Nothing => Incident, refuses IncidentNotFound StoreUnavailable;
     /// Incidents of the last hours.
-    GetMonitorIncidents = Get "/monitor/incidents", Some(Role::Viewer), HoursQuery => MonitorIncidents;
+    GetMonitorIncidents = Get "/monitor/incidents", Some(Role::Viewer), HoursQuery => MonitorIncidents, refuses StoreUnavailable;
     /// Tasks, newest first.
-    ListTasks = Get "/api/agents/tasks", Some(Role::Viewer), TaskQuery => Page<Task>;
+    ListTasks = Get "/api/agents/tasks", Some(Role::Viewer), TaskQuery => Page<Task>, refuses StoreUnavailable;
     /// Tasks that wait for a person, most urgent first.
     ListPendingTasks = Get "/api/agents/tasks/pending", Some(Role::Viewer), Nothing => Vec<Task>;
     /// One task.
-    GetTask = Get "/api/agents/tasks/{id}", Some(Role::Viewer), Nothing => Task, refuses TaskNotFound;
+    GetTask = Get "/api/agents/tasks/{id}", Some(Role::Viewer), Nothing => Task, refuses TaskNotFound StoreUnavailable;
     /// Where a task stands, its result and its execution log.
-    GetTaskStatus = Get "/api/agents/tasks/{id}/status", Some(Role::Viewer), Nothing => TaskStatusReply, refuses TaskNotFound;
+    GetTaskStatus = Get "/api/agents/tasks/{id}/status", Some(Role::Viewer), Nothing => TaskStatusReply, refuses TaskNotFound StoreUnavailable;
     /// Says yes to a task's plan.
     ApproveTask = Post "/api/agents/tasks/{id}/approve", Some(Role::Operator), ApproveRequest => Accepted,
         refuses TaskNotFound TaskNotWaiting PlanChanged PlanStale ApprovalExpired StoreUnavailable;
@@ -111,17 +111,17 @@ endpoints! {
     HealContainer = Post "/monitor/heal/{container}", Some(Role::Operator), Nothing => HealReply,
         refuses ContainerNotFound NothingToDo Withheld StoreUnavailable EngineUnavailable;
     /// The current values, statistics and last hour of a container.
-    GetContainerMetrics = Get "/monitor/metrics/container/{name}", Some(Role::Viewer), Nothing => ContainerMetrics, refuses ContainerNotFound;
+    GetContainerMetrics = Get "/monitor/metrics/container/{name}", Some(Role::Viewer), Nothing => ContainerMetrics, refuses ContainerNotFound StoreUnavailable;
     /// The history of one metric of one resource.
-    GetMetrics = Get "/api/metrics", Some(Role::Viewer), MetricQuery => MetricSeries, refuses ResourceNotFound;
+    GetMetrics = Get "/api/metrics", Some(Role::Viewer), MetricQuery => MetricSeries, refuses ResourceNotFound StoreUnavailable;
     /// The autonomy in force.
     GetAutonomy = Get "/api/autonomy", Some(Role::Viewer), Nothing => AutonomyReply;
     /// Changes the autonomy until the configuration changes or the agent is started anew.
     SetAutonomy = Post "/api/autonomy", Some(Role::Admin), AutonomyRequest => AutonomyReply, refuses StoreUnavailable;
     /// Entries of the journal.
-    ListJournal = Get "/api/journal", Some(Role::Viewer), JournalQuery => JournalPage;
+    ListJournal = Get "/api/journal", Some(Role::Viewer), JournalQuery => JournalPage, refuses StoreUnavailable;
     /// Checks the journal's hash chain.
-    VerifyJournal = Get "/api/journal/verify", Some(Role::Viewer), Nothing => JournalVerification;
+    VerifyJournal = Get "/api/journal/verify", Some(Role::Viewer), Nothing => JournalVerification, refuses StoreUnavailable;
 }
 
 /// The path of the event stream (Server-Sent Events; `Last-Event-ID` resumes after that journal entry). Each message's `id` is the

@@ -32,7 +32,7 @@ pub use plan::{
 };
 pub use problem::{ErrorCode, ProblemDetails};
 pub use resource::{
-    ComposeRef, ContainerFacts, ContainerHealth, ContainerStatus, DatabaseFacts, Dependency,
+    ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, DatabaseFacts, Dependency,
     DependencyCondition, DiskFacts, EngineFacts, Facts, Health, HostFacts, IdError, Labels, Metric,
     NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, RestartPolicy, ServiceFacts,
     Unreadable,

@@ -181,6 +181,9 @@ impl utoipa::PartialSchema for ResourceId {
             .description(Some(
                 "node/kind/name, such as atlas/container/nginx; atlas/host for the host",
             ))
+            .pattern(Some(
+                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database)/[\s\S]+)$",
+            ))
             .into()
     }
 }
@@ -430,6 +433,12 @@ pub struct ContainerFacts {
     /// Whether it publishes or exposes a port: a sign of a service, not a job.
     #[serde(default)]
     pub has_ports: bool,
+    /// Its ports: published, or exposed by its image.
+    #[serde(default)]
+    pub ports: Vec<ContainerPort>,
+    /// Its addresses on the engine's networks, as seen from the host.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// Whether it has a health check.
     #[serde(default)]
     pub has_health_check: bool,
@@ -442,6 +451,20 @@ pub struct ContainerFacts {
     /// CPU limit in cores; absent where there is none.
     #[serde(default)]
     pub cpu_limit_cores: Option<f64>,
+}
+
+/// A TCP port of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ContainerPort {
+    /// The port inside.
+    pub container: u16,
+    /// The port of the host by which it is published, where it is.
+    #[serde(default)]
+    pub published: Option<u16>,
+    /// The host's address on which it is published; `0.0.0.0` or `::` for all.
+    #[serde(default)]
+    pub published_on: Option<String>,
 }
 
 /// A container's state as the engine names it.

@@ -189,9 +189,11 @@ pub struct SystemSummary {
 pub struct ApproveRequest {
     /// The person's name; recorded beside the identity of the token, which is what counts.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 200))]
     pub approved_by: String,
     /// A note for the record.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 4000))]
     pub notes: String,
     /// The plan that was seen; refused when the task's plan is another.
     #[serde(default)]
@@ -204,9 +206,11 @@ pub struct ApproveRequest {
 pub struct RejectRequest {
     /// The person's name; recorded beside the identity of the token, which is what counts.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 200))]
     pub rejected_by: String,
     /// Why, for the record.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 4000))]
     pub reason: String,
     /// The plan that was seen; refused when the task's plan is another.
     #[serde(default)]
@@ -255,6 +259,7 @@ pub struct TaskQuery {
     pub before: Option<i64>,
     /// How many at most; 100 by default, 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub limit: Option<u32>,
 }
 
@@ -264,7 +269,7 @@ pub struct TaskQuery {
 pub struct Page<T> {
     /// What is on the page.
     pub items: Vec<T>,
-    /// The cursor of the next page (`before`); absent on the last.
+    /// The cursor of the next page (`before`, or `after` where that was given); absent on the last.
     #[serde(default)]
     pub next: Option<i64>,
 }
@@ -301,6 +306,7 @@ pub struct IncidentQuery {
     pub before: Option<i64>,
     /// How many at most; 100 by default, 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub limit: Option<u32>,
 }
 
@@ -310,6 +316,7 @@ pub struct IncidentQuery {
 pub struct HoursQuery {
     /// How far back; 24 by default, 8,784 (a year) at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 8784))]
     pub hours: Option<u32>,
 }
 
@@ -323,7 +330,7 @@ pub struct MonitorIncidents {
     pub total: u64,
     /// How many of them are not over.
     pub active: u64,
-    /// Each, newest first.
+    /// Each, newest first, 1,000 at most; the numbers above count all.
     pub incidents: Vec<Incident>,
 }
 
@@ -415,6 +422,7 @@ pub struct MetricQuery {
     pub to: Option<Timestamp>,
     /// Seconds between points; at least as fine as the history that covers `from`, by default the finest that gives at most 500 points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub step: Option<u32>,
 }
 
@@ -506,6 +514,7 @@ pub struct JournalQuery {
     pub before: Option<i64>,
     /// How many at most; 100 by default, 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub limit: Option<u32>,
 }
 

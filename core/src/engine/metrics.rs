@@ -41,6 +41,13 @@ pub struct ContainerLabels {
     pub container: String,
 }
 
+/// Labels of `steward_tasks_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TaskLabels {
+    /// The state, as on the wire.
+    pub state: String,
+}
+
 /// What the engine counts.
 #[derive(Debug)]
 pub struct Metrics {
@@ -50,6 +57,8 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// `steward_container_restarts_total{container}`: restarts asked by Steward.
     pub container_restarts: Family<ContainerLabels, Counter>,
+    /// `steward_tasks_total{state}`: tasks that came into this state; counted wherever a task's change of state is published.
+    pub tasks: Family<TaskLabels, Counter>,
     /// `steward_approval_response_seconds`: from the question to the answer.
     pub approval_response: Histogram,
     /// `steward_monitoring_cycle_seconds`: one full turn of a source's reading, until its findings are journaled.
@@ -74,6 +83,7 @@ impl Default for Metrics {
             incidents: Family::default(),
             actions: Family::default(),
             container_restarts: Family::default(),
+            tasks: Family::default(),
             // People answer within seconds to a day.
             approval_response: Histogram::new([
                 5.0,

@@ -1,1 +1,20 @@
-//! stub
+//! The host that the agent runs on: processor, memory, load, disks, failed systemd units; and the actions that change the host itself.
+//!
+//! What flows through: gauges, mount points and failed units come out as one [`Observation`](crate::ports::Observation); permits for
+//! vacuuming the journal, restarting a unit or the Docker daemon, and running an allowed script go in. What it never does: judge a
+//! threshold (the rules do), read a process's arguments, run a program through a shell, or wait for a file system that hangs.
+
+pub(crate) mod act;
+mod disks;
+mod gauges;
+pub(crate) mod observe;
+mod program;
+mod systemd;
+
+pub mod rules;
+
+pub use act::HostActuator;
+pub use observe::HostSource;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,753 @@
+//! From readings to decisions: what is observed is judged, correlated, investigated, diagnosed and assessed.
+//!
+//! Each step's result is journaled as it comes: an incident is in the journal before anything is gathered about it.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use steward_api::{
+    Event, Facts, Health, Incident, IncidentChange, IncidentId, Phase, Resource, ResourceId,
+    ResourceKind, TaskState, Verdict,
+};
+use tokio::time::timeout;
+
+use super::{
+    metrics::{IncidentLabels, SourceLabels},
+    state::{State, Wake},
+    stimulus::Stimulus,
+};
+use crate::{
+    flow::{
+        correlate::Surroundings,
+        decide::{Answer, Question, decide},
+        detect::{Evaluation, evaluate},
+    },
+    ports::{Case, ContainerSignal, Coverage, Observation, Signal, SourceError, later},
+};
+
+/// How long may be gathered about an incident before it is diagnosed from what is there.
+const GATHER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a verified fix has to make its finding vanish (a gauge that is averaged over readings) before more is tried.
+const EFFECT_MAY_TAKE: SignedDuration = SignedDuration::from_mins(5);
+/// Failed readings in a row after which a source is said to be down.
+const SOURCE_FAILURES: u32 = 2;
+
+impl State {
+    pub(super) async fn observed(
+        &mut self,
+        index: usize,
+        began_at: Timestamp,
+        took: Duration,
+        result: Result<Observation, SourceError>,
+    ) {
+        let Some(running) = self.sources.get(index) else {
+            return;
+        };
+        let source = Arc::clone(&running.source);
+        let name = source.name().to_owned();
+        let began = std::time::Instant::now();
+        let now = self.clock.now();
+        self.last_runs
+            .insert(Self::schedule_name(source.cadence()), began_at);
+        self.metrics
+            .health_check
+            .get_or_create(&SourceLabels {
+                source: name.clone(),
+            })
+            .observe(took.as_secs_f64());
+        let (changed, gone, event) = match result {
+            Ok(mut observation) => {
+                if let Some(representative) = source.representative(None, now)
+                    && !observation
+                        .resources
+                        .iter()
+                        .any(|resource| resource.id == representative.id)
+                {
+                    observation.resources.push(representative);
+                }
+                self.source_failures.remove(&name);
+                let absorbed = self.world.absorb(observation, began_at);
+                self.samples.extend(absorbed.samples);
+                (
+                    absorbed.changed,
+                    absorbed.gone,
+                    self.source_is_up(&name, now, took),
+                )
+            }
+            Err(error) => {
+                let failures = self.source_failures.entry(name.clone()).or_default();
+                *failures = failures.saturating_add(1);
+                let is_down = *failures >= SOURCE_FAILURES;
+                let text = error.to_string();
+                tracing::debug!(source = name, error = text, "a source could not be read");
+                let representative = source.representative(Some(&error), now);
+                let spare = representative.as_ref().map(|resource| resource.id.clone());
+                let mut changed = self.world.lose_source(&name, now, &text, spare.as_ref());
+                if let Some(representative) = representative {
+                    changed.push(representative.id.clone());
+                    let reading = Observation {
+                        source: name.clone(),
+                        taken_at: now,
+                        coverage: Coverage::Partial,
+                        resources: vec![representative],
+                        unreadable: vec![steward_api::Unreadable {
+                            source: name.clone(),
+                            what: "everything".to_owned(),
+                            error: text.clone(),
+                        }],
+                        versions: Default::default(),
+                        recheck_in: None,
+                    };
+                    self.world.absorb(reading, now);
+                }
+                (
+                    changed,
+                    Vec::new(),
+                    self.source_is_down(&name, text, is_down, took),
+                )
+            }
+        };
+        self.is_dirty = true;
+        if let Some(event) = event {
+            self.commit(vec![event]).await;
+        }
+        self.judge(changed, gone).await;
+        self.revisit().await;
+        self.metrics
+            .monitoring_cycle
+            .observe((took + began.elapsed()).as_secs_f64());
+    }
+
+    fn source_is_up(&mut self, name: &str, now: Timestamp, took: Duration) -> Option<Event> {
+        let status = self.source_status.get_mut(name)?;
+        let was_down = status.up == Some(false);
+        status.up = Some(true);
+        status.last_success = Some(now);
+        status.error = None;
+        status.last_duration_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        was_down.then(|| {
+            tracing::info!(source = name, "answers again");
+            Event::SourceUp {
+                source: name.to_owned(),
+            }
+        })
+    }
+
+    fn source_is_down(
+        &mut self,
+        name: &str,
+        error: String,
+        is_down: bool,
+        took: Duration,
+    ) -> Option<Event> {
+        let status = self.source_status.get_mut(name)?;
+        status.last_duration_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        status.error = Some(error.clone());
+        let is_news = is_down && status.up != Some(false);
+        if is_down {
+            status.up = Some(false);
+        }
+        is_news.then(|| {
+            tracing::warn!(source = name, error, "does not answer");
+            Event::SourceDown {
+                source: name.to_owned(),
+                error,
+            }
+        })
+    }
+
+    pub(super) async fn signalled(&mut self, index: usize, signal: Signal) {
+        let is_relevant = self.world.signal(&signal);
+        self.is_dirty = true;
+        let id = signal.resource.clone();
+        if signal.kind == ContainerSignal::Removed {
+            if is_relevant {
+                self.judge(Vec::new(), vec![id]).await;
+            }
+            return;
+        }
+        // What an event does not tell (limits, restart count, health output) is read, beside the loop.
+        if matches!(
+            signal.kind,
+            ContainerSignal::Created
+                | ContainerSignal::Started
+                | ContainerSignal::Changed
+                | ContainerSignal::HealthChanged(_)
+        ) {
+            self.read_soon(index, id.clone());
+        }
+        // A health change is judged with its output, once that is read.
+        if is_relevant
+            && self.world.get(&id).is_some()
+            && !matches!(signal.kind, ContainerSignal::HealthChanged(_))
+        {
+            self.judge(vec![id], Vec::new()).await;
+        } else if is_relevant && self.world.get(&id).is_none() {
+            self.read_soon(index, id);
+        }
+    }
+
+    /// Has one resource read beside the loop.
+    pub(super) fn read_soon(&self, index: usize, resource: ResourceId) {
+        let Some(running) = self.sources.get(index) else {
+            return;
+        };
+        let source = Arc::clone(&running.source);
+        let stimuli = self.stimuli.clone();
+        let generation = self.generation;
+        tokio::spawn(async move {
+            let result = match timeout(source.timeout(), source.read_one(&resource)).await {
+                Ok(result) => result.map(|found| found.map(Box::new)),
+                Err(_) => Err(SourceError::TimedOut {
+                    what: resource.to_string(),
+                    limit: source.timeout(),
+                }),
+            };
+            // An engine that ends needs no reading.
+            let _ = stimuli
+                .send(Stimulus::ReadOne {
+                    source: index,
+                    generation,
+                    resource,
+                    result,
+                })
+                .await;
+        });
+    }
+
+    /// Has resources read beside the loop by whichever source they are of.
+    pub(super) fn read_all_soon(&self, resources: &[ResourceId]) {
+        for resource in resources {
+            if let Some(index) = self.source_of(resource) {
+                self.read_soon(index, resource.clone());
+            }
+        }
+    }
+
+    pub(super) fn source_of(&self, resource: &ResourceId) -> Option<usize> {
+        let owner = self.world.owner(resource)?;
+        self.sources
+            .iter()
+            .position(|running| running.source.name() == owner)
+    }
+
+    pub(super) async fn read_one(
+        &mut self,
+        index: usize,
+        id: ResourceId,
+        result: Result<Option<Box<Resource>>, SourceError>,
+    ) {
+        match result {
+            Ok(Some(resource)) => {
+                let name = self
+                    .sources
+                    .get(index)
+                    .map_or_else(String::new, |running| running.source.name().to_owned());
+                if self.world.absorb_one(&name, *resource) {
+                    self.is_dirty = true;
+                    self.judge(vec![id], Vec::new()).await;
+                }
+            }
+            // Gone meanwhile, or not of that source: an event or the next reading tells.
+            Ok(None) => {}
+            Err(error) => tracing::debug!(resource = %id, error = %error, "could not be read anew"),
+        }
+    }
+
+    /// Judges resources and brings the incidents up to date, until nothing more follows.
+    pub(super) async fn judge(&mut self, changed: Vec<ResourceId>, gone: Vec<ResourceId>) {
+        self.reserve_ids().await;
+        let mut changed = changed;
+        let mut gone = gone;
+        // What a resolved root frees is judged in the next round; each round is smaller, and the bound is there against circles.
+        for _ in 0..8 {
+            if changed.is_empty() && gone.is_empty() {
+                return;
+            }
+            let now = self.clock.now();
+            let (evaluations, mut events) =
+                self.evaluate(std::mem::take(&mut changed), std::mem::take(&mut gone), now);
+            let correlated = {
+                let (busy, healed) = (&self.busy, &self.healed);
+                let around = Surroundings {
+                    graph: self.world.graph(),
+                    is_busy: &|id| busy.contains_key(id),
+                    is_healed: &|incident: &Incident| healed.contains_key(&incident.id),
+                    stabilisation: self.config.docker.stabilisation.into(),
+                    flap_window: self.config.thresholds.flap_window.into(),
+                    now,
+                };
+                let ids = &mut self.ids;
+                self.incidents.correlate(evaluations, &around, &mut || {
+                    ids.pop_front().map(IncidentId)
+                })
+            };
+            for (at, id) in correlated.again {
+                self.wakes.insert((at, Wake::Judge(id)));
+            }
+            for (change, incident) in &correlated.changes {
+                events.push(Event::IncidentChanged {
+                    change: *change,
+                    incident: Box::new(Incident::clone(incident)),
+                });
+                if *change == IncidentChange::Detected {
+                    let labels = IncidentLabels {
+                        kind: incident.problem.to_string(),
+                        severity: incident.severity.to_string(),
+                    };
+                    self.metrics.incidents.get_or_create(&labels).inc();
+                    tracing::info!(incident = %incident.id, resource = %incident.resource, problem = %incident.problem, "{}", incident.title);
+                }
+            }
+            self.commit(events).await;
+            for (change, incident) in correlated.changes {
+                match change {
+                    IncidentChange::Resolved => self.resolved(&incident).await,
+                    _ => self.investigate(&incident).await,
+                }
+            }
+            changed = correlated.freed;
+        }
+    }
+
+    fn evaluate(
+        &mut self,
+        changed: Vec<ResourceId>,
+        gone: Vec<ResourceId>,
+        now: Timestamp,
+    ) -> (Vec<Evaluation>, Vec<Event>) {
+        let local = self.local(now);
+        let config = Arc::clone(&self.config);
+        let mut evaluations = Vec::new();
+        let mut events = Vec::new();
+        for id in changed {
+            let in_maintenance = config.maintenance.iter().any(|entry| {
+                crate::config::matches_resource(&entry.matches, &id) && entry.window.contains(local)
+            });
+            let evaluation = evaluate(
+                &mut self.world,
+                &self.rules,
+                &config.thresholds,
+                in_maintenance,
+                &id,
+                now,
+            );
+            if let Some(resource) = self.world.get(&id) {
+                let from = self.announced.insert(id.clone(), resource.health);
+                if from != Some(resource.health) {
+                    events.push(Event::ResourceChanged {
+                        resource: id.clone(),
+                        from,
+                        to: resource.health,
+                        reason: resource.reason.clone(),
+                    });
+                }
+            }
+            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+                // Well, and it was before: nothing to correlate.
+                if let Some(at) = evaluation.again_at {
+                    self.wakes.insert((at, Wake::Judge(id)));
+                }
+                continue;
+            }
+            evaluations.push(evaluation);
+        }
+        for id in gone {
+            if self.announced.remove(&id).is_some() {
+                events.push(Event::ResourceGone {
+                    resource: id.clone(),
+                });
+            }
+            evaluations.push(Evaluation::gone(id));
+        }
+        (evaluations, events)
+    }
+
+    /// Incidents remembered from before the start: looked into anew once their resource was read, over when it is gone.
+    async fn revisit(&mut self) {
+        if self.to_revisit.is_empty() {
+            return;
+        }
+        let all_read = self
+            .source_status
+            .values()
+            .all(|status| status.up.is_some());
+        let waiting: Vec<_> = self
+            .incidents
+            .active()
+            .filter(|incident| self.to_revisit.contains(&incident.id))
+            .cloned()
+            .collect();
+        let mut gone = Vec::new();
+        for incident in waiting {
+            match self
+                .world
+                .get(&incident.resource)
+                .map(|resource| resource.health)
+            {
+                Some(Health::Unknown) => {}
+                Some(_) => {
+                    self.to_revisit.remove(&incident.id);
+                    self.investigate(&incident).await;
+                }
+                None if all_read => {
+                    self.to_revisit.remove(&incident.id);
+                    gone.push(incident.resource.clone());
+                }
+                None => {}
+            }
+        }
+        if !gone.is_empty() {
+            Box::pin(self.judge(Vec::new(), gone)).await;
+        }
+    }
+
+    /// An incident is over: what was to be done about it is not needed any more, and its outcome goes into the record.
+    async fn resolved(&mut self, incident: &Arc<Incident>) {
+        tracing::info!(incident = %incident.id, resource = %incident.resource, "resolved: {}", incident.resolution.as_ref().map_or("", |resolution| resolution.text.as_str()));
+        self.healed.remove(&incident.id);
+        let mut events = self.cancel_questions(incident.id, "the incident is over");
+        let now = self.clock.now();
+        let lesson = match self.incident_lesson(incident) {
+            Some(text) => text,
+            None => return self.commit(events).await,
+        };
+        if let Some(learned) = self.incidents.edit(incident.id, |incident| {
+            incident.phase = Phase::Learned;
+            incident.note(now, Phase::Learned, lesson);
+        }) {
+            events.push(Event::IncidentChanged {
+                change: IncidentChange::Learned,
+                incident: Box::new(Incident::clone(&learned)),
+            });
+        }
+        self.commit(events).await;
+        // Others may have waited for this one.
+        let waiting: Vec<_> = self
+            .incidents
+            .active()
+            .filter(|other| {
+                other.decision.as_ref().is_some_and(|decision| {
+                    decision.guard.as_deref() == Some(crate::flow::decide::DEPENDENCY_ORDER)
+                })
+            })
+            .map(|other| other.id)
+            .collect();
+        for other in waiting {
+            self.wakes.insert((now, Wake::Assess(other)));
+        }
+    }
+
+    fn incident_lesson(&self, incident: &Incident) -> Option<String> {
+        let action = incident.diagnoses.first()?.recommended_action?;
+        let record = self
+            .records
+            .of(incident.problem, action, &incident.resource);
+        (record.successes_here + record.failures_here > 0)
+            .then(|| crate::flow::learn::in_words(&record))
+    }
+
+    // ------------------------------------------------------------------------------------------------------ investigation
+
+    /// Gathers what there is to know about an incident (log, a fresh reading), beside the loop, then diagnoses it.
+    pub(super) async fn investigate(&mut self, incident: &Arc<Incident>) {
+        if !incident.is_active() {
+            return;
+        }
+        let id = incident.id;
+        if let Some(once_more) = self.investigating.get_mut(&id) {
+            *once_more = true;
+            return;
+        }
+        let subject = self.log_subject(incident);
+        let Some((subject, index)) =
+            subject.and_then(|subject| self.source_of(&subject).map(|index| (subject, index)))
+        else {
+            Box::pin(self.diagnose(id, &[], None)).await;
+            return;
+        };
+        self.investigating.insert(id, false);
+        let source = Arc::clone(&self.sources[index].source);
+        let lines = self.config.docker.log_lines;
+        let stimuli = self.stimuli.clone();
+        let generation = self.generation;
+        tokio::spawn(async move {
+            let gathered = timeout(GATHER_WITHIN, async {
+                tokio::join!(source.log_tail(&subject, lines), source.read_one(&subject))
+            })
+            .await;
+            let (log, fresh) = match gathered {
+                Ok((log, fresh)) => (
+                    log.map(Option::unwrap_or_default)
+                        .map_err(|error| error.to_string()),
+                    fresh.ok().flatten().map(Box::new),
+                ),
+                Err(_) => (
+                    Err(format!("no answer within {} s", GATHER_WITHIN.as_secs())),
+                    None,
+                ),
+            };
+            // An engine that ends looks into its incidents anew at the next start.
+            let _ = stimuli
+                .send(Stimulus::Investigated {
+                    incident: id,
+                    fresh,
+                    source: index,
+                    generation,
+                    log,
+                })
+                .await;
+        });
+    }
+
+    /// The container whose log tells of an incident.
+    fn log_subject(&self, incident: &Incident) -> Option<ResourceId> {
+        if incident.resource.kind == ResourceKind::Container {
+            return Some(incident.resource.clone());
+        }
+        match &self.world.get(&incident.resource)?.facts {
+            Facts::Service(facts) => facts.container.clone(),
+            Facts::Database(facts) => facts.container.clone(),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn investigated(
+        &mut self,
+        id: IncidentId,
+        source: usize,
+        fresh: Option<Box<Resource>>,
+        log: Result<Vec<String>, String>,
+    ) {
+        let once_more = self.investigating.remove(&id).unwrap_or(false);
+        if let Some(fresh) = fresh {
+            let resource = fresh.id.clone();
+            self.read_one(source, resource, Ok(Some(fresh))).await;
+        }
+        let (lines, error) = match log {
+            Ok(lines) => (lines, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        self.diagnose(id, &lines, error).await;
+        if once_more && let Some(incident) = self.incidents.by_id(id).cloned() {
+            Box::pin(self.investigate(&incident)).await;
+        }
+    }
+
+    async fn diagnose(&mut self, id: IncidentId, log: &[String], log_error: Option<String>) {
+        let Some(incident) = self.incidents.by_id(id).cloned() else {
+            return;
+        };
+        let now = self.clock.now();
+        let mut events = Vec::new();
+        let diagnosis = {
+            let history = self
+                .world
+                .history(&incident.resource)
+                .cloned()
+                .unwrap_or_default();
+            let (graph, resources) = self.world.picture();
+            let Some(resource) = resources.get(&incident.resource) else {
+                return;
+            };
+            let failing: Vec<&Resource> = graph
+                .upstream(&incident.resource)
+                .iter()
+                .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
+                .filter_map(|id| resources.get(id))
+                .filter(|resource| {
+                    matches!(
+                        resource.health,
+                        Health::Unhealthy | Health::Restarting | Health::Stopped
+                    )
+                })
+                .map(AsRef::as_ref)
+                .collect();
+            let problems: Vec<_> = incident
+                .findings
+                .iter()
+                .map(|finding| finding.problem)
+                .collect();
+            let case = Case {
+                problem: incident.problem,
+                problems: &problems,
+                resource,
+                history: &history,
+                log,
+                failing_dependencies: &failing,
+            };
+            let mut diagnosis = self.catalogue.diagnose(&case, &incident.findings);
+            if let Some(error) = log_error {
+                diagnosis.evidence.push(steward_api::Evidence::new(
+                    "log",
+                    format!("could not be read: {error}"),
+                ));
+            }
+            diagnosis
+        };
+        let is_news = incident.diagnoses.first().is_none_or(|known| {
+            known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
+        });
+        if is_news {
+            let text = format!(
+                "{} ({} % sure, {})",
+                diagnosis.diagnosis, diagnosis.confidence, diagnosis.source
+            );
+            if let Some(incident) = self.incidents.edit(id, |incident| {
+                incident.phase = incident.phase.max(Phase::Diagnosed);
+                incident.note(now, Phase::Diagnosed, text);
+                incident.diagnoses = vec![diagnosis];
+            }) {
+                events.push(Event::IncidentChanged {
+                    change: IncidentChange::Diagnosed,
+                    incident: Box::new(Incident::clone(&incident)),
+                });
+            }
+        } else {
+            self.incidents
+                .edit(id, |incident| incident.diagnoses = vec![diagnosis]);
+        }
+        let start = self.assess(id, &mut events);
+        self.commit(events).await;
+        if let Some(task) = start {
+            self.begin_task(task).await;
+        }
+    }
+
+    // --------------------------------------------------------------------------------------------------------- assessment
+
+    pub(super) async fn assess_and_commit(&mut self, id: IncidentId) {
+        let mut events = Vec::new();
+        let start = self.assess(id, &mut events);
+        self.commit(events).await;
+        if let Some(task) = start {
+            self.begin_task(task).await;
+        }
+    }
+
+    /// Decides anew about every incident, because something that all decisions rest on has changed.
+    pub(super) async fn reassess_all(&mut self) {
+        let now = self.clock.now();
+        let all: Vec<_> = self
+            .incidents
+            .active()
+            .map(|incident| incident.id)
+            .collect();
+        for id in all {
+            self.wakes.insert((now, Wake::Assess(id)));
+        }
+    }
+
+    /// Decides about an incident; adds what follows to `events`, and says which task is to begin after they are journaled.
+    pub(super) fn assess(
+        &mut self,
+        id: IncidentId,
+        events: &mut Vec<Event>,
+    ) -> Option<steward_api::TaskId> {
+        let incident = self.incidents.by_id(id).cloned()?;
+        let now = self.clock.now();
+        if let Some(since) = self.healed.get(&id) {
+            let patience_ends = later(*since, EFFECT_MAY_TAKE);
+            if now < patience_ends {
+                self.wakes.insert((patience_ends, Wake::Assess(id)));
+                return None;
+            }
+            self.healed.remove(&id);
+        }
+        let open = self
+            .tasks
+            .values()
+            .find(|task| task.incident == Some(id))
+            .cloned();
+        if open
+            .as_ref()
+            .is_some_and(|task| task.status == TaskState::InProgress || task.approved)
+        {
+            return None;
+        }
+        let answer = self.decide(&incident, now)?;
+        let mut start = None;
+        let same_question = open.as_ref().is_some_and(|task| {
+            answer.decision.verdict == Verdict::Ask
+                && answer
+                    .plan
+                    .as_ref()
+                    .is_some_and(|plan| *plan.hash() == task.plan_hash)
+        });
+        if !same_question {
+            events.extend(self.cancel_questions(id, "decided anew"));
+            if let Some(plan) = answer.plan.clone() {
+                let task = self.make_task(&incident, plan, &answer, now);
+                let task_id = task.as_ref().map(|task| task.id);
+                if let Some(task) = task {
+                    events.push(Self::task_event(steward_api::TaskChange::Created, &task));
+                    self.tasks.insert(task.id, task);
+                }
+                if answer.decision.verdict == Verdict::ActNow {
+                    start = task_id;
+                }
+                if let Some(task_id) = task_id {
+                    self.incidents
+                        .edit(id, |incident| incident.tasks.push(task_id));
+                }
+            }
+        }
+        if let Some(at) = answer.decision.retry_at {
+            self.wakes.insert((at, Wake::Assess(id)));
+        }
+        let is_news = incident.decision.as_ref() != Some(&answer.decision)
+            || !same_question && answer.plan.is_some();
+        if is_news {
+            let text = answer.decision.reason.clone();
+            let decision = answer.decision;
+            tracing::info!(incident = %id, verdict = ?decision.verdict, guard = decision.guard, "{text}");
+            if let Some(incident) = self.incidents.edit(id, |incident| {
+                incident.phase = incident.phase.max(Phase::Assessed);
+                incident.note(
+                    now,
+                    Phase::Assessed,
+                    format!("{}: {text}", in_words(decision.verdict)),
+                );
+                incident.decision = Some(decision);
+            }) {
+                events.push(Event::IncidentChanged {
+                    change: IncidentChange::Assessed,
+                    incident: Box::new(Incident::clone(&incident)),
+                });
+            }
+        }
+        start
+    }
+
+    fn decide(&mut self, incident: &Incident, now: Timestamp) -> Option<Answer> {
+        let diagnosis = incident.diagnoses.first()?;
+        let window = self.config.guards.blast_window.into();
+        let recent_faults = self.world.recent_faults(now, window);
+        let local = self.local(now);
+        let incidents = &self.incidents;
+        let (graph, resources) = self.world.picture();
+        Some(decide(&Question {
+            incident,
+            diagnosis,
+            resources,
+            graph,
+            config: &self.config,
+            autonomy: self.autonomy,
+            records: &self.records,
+            actions: &self.actions,
+            recent_faults,
+            has_incident: &|id| incidents.of(id).is_some(),
+            journal_writable: self.store_error.is_none(),
+            now,
+            local,
+        }))
+    }
+}
+
+fn in_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::ActNow => "Steward acts",
+        Verdict::Ask => "A person is asked",
+        Verdict::Withhold => "Steward withholds",
+    }
+}

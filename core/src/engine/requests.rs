@@ -1,0 +1,629 @@
+//! What people ask for: answers to questions, heals, another autonomy. Every channel ends here, with the same authorisation.
+
+use std::sync::Arc;
+
+use steward_api::{
+    Approval, ApproveRequest, Autonomy, ErrorCode, Event, Health, Incident, IncidentId, LogTail,
+    Phase, Problem, ProblemDetails, RejectRequest, Requester, ResourceId, ResourceKind, Role,
+    Severity, Task, TaskId, Verdict,
+};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    ConfigChange,
+    handle::{Caller, Request},
+    state::State,
+    stimulus::{Answer, Stimulus},
+};
+use crate::{
+    flow::{
+        act::words,
+        decide::{Planner, Question, heal_plan, weigh_heal},
+        tasks::{TaskInput, takes_answer},
+    },
+    ports::Reading,
+};
+
+type Reply<T> = oneshot::Sender<Result<T, ProblemDetails>>;
+
+fn need(caller: &Caller, role: Role) -> Result<(), ProblemDetails> {
+    if caller.role >= role {
+        Ok(())
+    } else {
+        let detail = format!(
+            "the token {} is a {}'s; this needs the role {role}",
+            caller.identity, caller.role
+        );
+        Err(ProblemDetails::new(ErrorCode::Forbidden, detail))
+    }
+}
+
+fn store_unavailable(error: &str) -> ProblemDetails {
+    let detail = format!("nothing was changed, because the journal takes no writes now: {error}");
+    ProblemDetails::new(ErrorCode::StoreUnavailable, detail)
+}
+
+impl State {
+    // Whoever asked may have gone meanwhile; what was done stands in the journal, so a lost reply loses nothing.
+    pub(super) async fn answer(&mut self, request: Request) {
+        match request {
+            Request::Approve {
+                task,
+                body,
+                caller,
+                reply,
+            } => self.approve(task, body, caller, reply).await,
+            Request::Reject {
+                task,
+                body,
+                caller,
+                reply,
+            } => {
+                let outcome = self.reject(task, body, caller).await;
+                let _ = reply.send(outcome);
+            }
+            Request::Heal {
+                container,
+                caller,
+                reply,
+            } => {
+                let outcome = self.heal(&container, &caller).await;
+                let start = outcome
+                    .as_ref()
+                    .ok()
+                    .filter(|task| !task.requires_approval)
+                    .map(|task| task.id);
+                let _ = reply.send(outcome);
+                if let Some(task) = start {
+                    self.begin_task(task).await;
+                }
+            }
+            Request::SetAutonomy {
+                level,
+                caller,
+                reply,
+            } => {
+                let outcome = self.set_autonomy(level, &caller).await;
+                let _ = reply.send(outcome);
+            }
+            Request::LogTail { resource, reply } => self.log_tail(resource, reply),
+            Request::Refresh => {
+                for running in &self.sources {
+                    running.refresh();
+                }
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ answers
+
+    /// The first half of a yes: is it allowed, is the question open, is the plan the one that was seen? Then what the plan rests on is
+    /// read again from the world, beside the loop; see [`Self::answer_checked`].
+    async fn approve(
+        &mut self,
+        id: TaskId,
+        body: ApproveRequest,
+        caller: Caller,
+        reply: Reply<Task>,
+    ) {
+        let task = match self
+            .open_question(id, body.plan_hash.as_ref(), &caller)
+            .await
+        {
+            Ok(task) => task,
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+                return;
+            }
+        };
+        let answer = Box::new(Answer {
+            task: id,
+            plan_hash: task.plan_hash.clone(),
+            by: body.approved_by,
+            note: body.notes,
+            caller,
+            reply,
+        });
+        let executor = self.executor.clone();
+        let stimuli = self.stimuli.clone();
+        tokio::spawn(async move {
+            let reading = match task.plan.steps().first() {
+                None => Err("the plan has no steps".to_owned()),
+                Some(step) => {
+                    let name = step.action.name();
+                    match executor
+                        .actuators
+                        .iter()
+                        .find(|actuator| actuator.handles(name))
+                    {
+                        None => Err(format!("nothing here can do {name}")),
+                        Some(actuator) => {
+                            let limit = std::time::Duration::from_secs(10);
+                            match timeout(limit, actuator.check(&step.precondition)).await {
+                                Ok(Ok(reading)) => Ok(reading),
+                                Ok(Err(error)) => Err(words(&error)),
+                                Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
+                            }
+                        }
+                    }
+                }
+            };
+            // An engine that ends drops the question's reply, which the asker sees as such.
+            let _ = stimuli
+                .send(Stimulus::AnswerChecked { answer, reading })
+                .await;
+        });
+    }
+
+    /// The second half of a yes. Everything is asked again, for the world may have moved meanwhile.
+    pub(super) async fn answer_checked(
+        &mut self,
+        answer: Answer,
+        reading: Result<Reading, String>,
+    ) {
+        let outcome = self.approve_checked(&answer, reading).await;
+        let approved = outcome.is_ok();
+        let id = answer.task;
+        let _ = answer.reply.send(outcome);
+        if approved {
+            self.begin_task(id).await;
+        }
+    }
+
+    async fn approve_checked(
+        &mut self,
+        answer: &Answer,
+        reading: Result<Reading, String>,
+    ) -> Result<Task, ProblemDetails> {
+        let task = self
+            .open_question(answer.task, Some(&answer.plan_hash), &answer.caller)
+            .await?;
+        match reading {
+            Ok(Reading::Holds) => {}
+            Ok(Reading::Broken(why) | Reading::Hopeless(why)) => {
+                let problem =
+                    ProblemDetails::new(ErrorCode::PlanStale, format!("nothing was done: {why}"));
+                return Err(self.refused(answer.task, &answer.caller, problem).await);
+            }
+            Err(error) => {
+                let detail = format!(
+                    "what the plan rests on can't be read now, so nothing was done: {error}"
+                );
+                return Err(ProblemDetails::new(ErrorCode::EngineUnavailable, detail));
+            }
+        }
+        let now = self.clock.now();
+        let approval = Approval {
+            approved: true,
+            plan_hash: task.plan_hash.clone(),
+            by: answer.by.clone(),
+            identity: answer.caller.identity.clone(),
+            channel: answer.channel(),
+            note: answer.note.clone(),
+            at: now,
+        };
+        let waited = now.duration_since(task.created_at).as_secs_f64();
+        let task = self.take_answer(answer.task, approval).await?;
+        self.metrics.approval_response.observe(waited);
+        Ok(task)
+    }
+
+    async fn reject(
+        &mut self,
+        id: TaskId,
+        body: RejectRequest,
+        caller: Caller,
+    ) -> Result<Task, ProblemDetails> {
+        let task = self
+            .open_question(id, body.plan_hash.as_ref(), &caller)
+            .await?;
+        let now = self.clock.now();
+        let approval = Approval {
+            approved: false,
+            plan_hash: task.plan_hash.clone(),
+            by: body.rejected_by,
+            identity: caller.identity,
+            channel: caller.channel,
+            note: body.reason,
+            at: now,
+        };
+        self.metrics
+            .approval_response
+            .observe(now.duration_since(task.created_at).as_secs_f64());
+        self.take_answer(id, approval).await
+    }
+
+    /// Journals an answer, then applies it: an answer that is not in the journal did not happen.
+    async fn take_answer(
+        &mut self,
+        id: TaskId,
+        approval: Approval,
+    ) -> Result<Task, ProblemDetails> {
+        let Some(before) = self.tasks.get(&id).cloned() else {
+            return Err(ProblemDetails::new(
+                ErrorCode::TaskNotFound,
+                format!("there is no open task {id}"),
+            ));
+        };
+        let mut task = before.clone();
+        let rejected = !approval.approved;
+        let change =
+            crate::flow::tasks::advance(&mut task, TaskInput::Answer(approval), self.clock.now())
+                .map_err(|refusal| ProblemDetails::new(refusal.code, refusal.detail))?;
+        self.commit_now(vec![Self::task_event(change, &task)])
+            .await
+            .map_err(|error| store_unavailable(&words(&error)))?;
+        if rejected {
+            self.tasks.remove(&id);
+            self.note_rejection(&task).await;
+        } else {
+            self.tasks.insert(id, task.clone());
+        }
+        Ok(task)
+    }
+
+    /// A no settles the incident's question until something changes.
+    async fn note_rejection(&mut self, task: &Task) {
+        let Some(id) = task.incident else { return };
+        let now = self.clock.now();
+        let who = task.approval.as_ref().map_or("a person", |answer| {
+            if answer.by.is_empty() {
+                &answer.identity
+            } else {
+                &answer.by
+            }
+        });
+        let text = format!("{who} said no to: {}", task.description);
+        if let Some(incident) = self.incidents.edit(id, |incident| {
+            incident.note(now, Phase::Assessed, text.clone());
+            incident.decision = Some(steward_api::Decision {
+                verdict: Verdict::Withhold,
+                reason: text,
+                guard: Some("rejected".to_owned()),
+                retry_at: None,
+            });
+        }) {
+            let change = steward_api::IncidentChange::Assessed;
+            self.commit(vec![Event::IncidentChanged {
+                change,
+                incident: Box::new(Incident::clone(&incident)),
+            }])
+            .await;
+        }
+    }
+
+    /// The task, if this caller may answer it now. A refusal is journaled: who tried, and why it was refused.
+    async fn open_question(
+        &mut self,
+        id: TaskId,
+        plan_hash: Option<&steward_api::PlanHash>,
+        caller: &Caller,
+    ) -> Result<Task, ProblemDetails> {
+        if let Err(problem) = need(caller, Role::Operator) {
+            return Err(self.refused(id, caller, problem).await);
+        }
+        let known = match self.tasks.get(&id) {
+            Some(task) => Some(task.clone()),
+            None => self
+                .store
+                .task(id)
+                .await
+                .map_err(|error| store_unavailable(&words(&error)))?,
+        };
+        let Some(task) = known else {
+            return Err(ProblemDetails::new(
+                ErrorCode::TaskNotFound,
+                format!("there is no task {id}"),
+            ));
+        };
+        if task.node != self.node {
+            let detail = format!("task {id} is {}'s; ask the agent there", task.node);
+            return Err(ProblemDetails::new(ErrorCode::TaskNotWaiting, detail));
+        }
+        if let Err(refusal) = takes_answer(&task, plan_hash, self.clock.now()) {
+            let problem = ProblemDetails::new(refusal.code, refusal.detail);
+            return Err(self.refused(id, caller, problem).await);
+        }
+        Ok(task)
+    }
+
+    async fn refused(
+        &mut self,
+        task: TaskId,
+        caller: &Caller,
+        problem: ProblemDetails,
+    ) -> ProblemDetails {
+        let event = Event::AnswerRefused {
+            task,
+            identity: caller.identity.clone(),
+            channel: caller.channel,
+            code: problem.code,
+        };
+        self.commit(vec![event]).await;
+        problem
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- heals
+
+    /// A heal that a person asks for now: the same policy and guards, the same journal.
+    async fn heal(&mut self, name: &str, caller: &Caller) -> Result<Task, ProblemDetails> {
+        need(caller, Role::Operator)?;
+        let id = self.find_container(name)?;
+        if let Some(error) = &self.store_error {
+            return Err(store_unavailable(error));
+        }
+        if let Some(task) = self.busy.get(&id) {
+            return Err(ProblemDetails::new(
+                ErrorCode::NothingToDo,
+                format!("task {task} works on {name} already"),
+            ));
+        }
+        let now = self.clock.now();
+        let incident = self
+            .incidents
+            .of(&id)
+            .map(|incident| Incident::clone(incident));
+        let resource = self.world.get(&id).cloned();
+        match resource.as_ref().map(|resource| resource.health) {
+            None => {
+                return Err(ProblemDetails::new(
+                    ErrorCode::ContainerNotFound,
+                    format!("there is no container {name}"),
+                ));
+            }
+            Some(Health::Healthy) if incident.is_none() => {
+                return Err(ProblemDetails::new(
+                    ErrorCode::NothingToDo,
+                    format!("{name} is healthy"),
+                ));
+            }
+            Some(Health::Unknown)
+                if resource
+                    .as_ref()
+                    .and_then(|r| r.container())
+                    .is_some_and(|facts| facts.status == steward_api::ContainerStatus::Unknown) =>
+            {
+                let detail = format!("how {name} is can't be read now");
+                return Err(ProblemDetails::new(ErrorCode::EngineUnavailable, detail));
+            }
+            Some(_) => {}
+        }
+        let subject = incident.clone().unwrap_or_else(|| asked_for(&id, now));
+        let local = self.local(now);
+        let recent_faults = self
+            .world
+            .recent_faults(now, self.config.guards.blast_window.into());
+        let diagnosis = subject
+            .diagnoses
+            .first()
+            .cloned()
+            .unwrap_or_else(|| asked_diagnosis(caller));
+        let answer = {
+            let incidents = &self.incidents;
+            let (graph, resources) = self.world.picture();
+            let planner = Planner {
+                resources,
+                graph,
+                config: &self.config,
+            };
+            let plan = heal_plan(&planner, &id).map_err(|problem| {
+                ProblemDetails::new(ErrorCode::NothingToDo, problem.to_string())
+            })?;
+            weigh_heal(
+                &Question {
+                    incident: &subject,
+                    diagnosis: &diagnosis,
+                    resources,
+                    graph,
+                    config: &self.config,
+                    autonomy: self.autonomy,
+                    records: &self.records,
+                    actions: &self.actions,
+                    recent_faults,
+                    has_incident: &|id| incidents.of(id).is_some(),
+                    journal_writable: true,
+                    now,
+                    local,
+                },
+                plan,
+            )
+        };
+        let Some(plan) = answer.plan.clone() else {
+            return Err(ProblemDetails::new(
+                ErrorCode::Withheld,
+                answer.decision.reason,
+            ));
+        };
+        let mut events = incident
+            .as_ref()
+            .map(|incident| self.cancel_questions(incident.id, "a person asked for a heal"))
+            .unwrap_or_default();
+        let requires_approval = answer.decision.verdict == Verdict::Ask;
+        let why = format!(
+            "{} asked for it. {}",
+            caller.identity, answer.decision.reason
+        );
+        let requester = Requester::Person {
+            identity: caller.identity.clone(),
+            channel: caller.channel,
+        };
+        let incident_id = incident.as_ref().map(|incident| incident.id);
+        let mut task = self
+            .new_task(
+                plan,
+                incident_id,
+                id,
+                2,
+                why,
+                requires_approval,
+                requester,
+                now,
+            )
+            .ok_or_else(|| store_unavailable("no number for a new task could be had"))?;
+        task.record = answer.record;
+        if let Some(incident) = incident_id {
+            self.healed.remove(&incident);
+            self.incidents
+                .edit(incident, |incident| incident.tasks.push(task.id));
+        }
+        events.push(Self::task_event(steward_api::TaskChange::Created, &task));
+        self.commit_now(events)
+            .await
+            .map_err(|error| store_unavailable(&words(&error)))?;
+        self.tasks.insert(task.id, task.clone());
+        Ok(task)
+    }
+
+    /// A container by its name, its full resource id, or at least 12 characters of its engine id.
+    fn find_container(&self, name: &str) -> Result<ResourceId, ProblemDetails> {
+        let by_name = ResourceId::container(self.node.clone(), name);
+        if self.world.get(&by_name).is_some() {
+            return Ok(by_name);
+        }
+        if let Ok(id) = name.parse::<ResourceId>()
+            && id.kind == ResourceKind::Container
+            && self.world.get(&id).is_some()
+        {
+            return Ok(id);
+        }
+        let by_engine_id = self.world.resources().values().find(|resource| {
+            name.len() >= 12
+                && resource
+                    .container()
+                    .is_some_and(|facts| facts.container_id.starts_with(name))
+        });
+        by_engine_id
+            .map(|resource| resource.id.clone())
+            .ok_or_else(|| {
+                ProblemDetails::new(
+                    ErrorCode::ContainerNotFound,
+                    format!("there is no container {name} on {}", self.node),
+                )
+            })
+    }
+
+    // --------------------------------------------------------------------------------------------- autonomy, configuration
+
+    async fn set_autonomy(
+        &mut self,
+        level: Autonomy,
+        caller: &Caller,
+    ) -> Result<Autonomy, ProblemDetails> {
+        need(caller, Role::Admin)?;
+        if level != self.autonomy {
+            let event = Event::AutonomyChanged {
+                from: self.autonomy,
+                to: level,
+                by: caller.identity.clone(),
+            };
+            self.commit_now(vec![event])
+                .await
+                .map_err(|error| store_unavailable(&words(&error)))?;
+            self.autonomy = level;
+            self.reassess_all().await;
+        }
+        Ok(level)
+    }
+
+    /// Puts a changed configuration in force, or keeps the one before and says why.
+    pub(super) async fn reconfigure(&mut self, change: ConfigChange) {
+        self.is_dirty = true;
+        let new = match change {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    "the changed configuration is refused; the one before goes on"
+                );
+                self.config_error = Some(error.clone());
+                return self.commit(vec![Event::ConfigRefused { error }]).await;
+            }
+        };
+        self.config_error = None;
+        let changed = crate::config::diff(&self.config, &new);
+        if changed.is_empty() {
+            return;
+        }
+        tracing::info!(?changed, "configuration read anew");
+        let mut events = vec![Event::ConfigReloaded { changed }];
+        if new.autonomy.level != self.config.autonomy.level && new.autonomy.level != self.autonomy {
+            events.push(Event::AutonomyChanged {
+                from: self.autonomy,
+                to: new.autonomy.level,
+                by: "configuration".to_owned(),
+            });
+            self.autonomy = new.autonomy.level;
+        }
+        self.config = Arc::from(new);
+        self.commit(events).await;
+        self.begin_sources(Some(self.clock.now()));
+        self.reassess_all().await;
+    }
+
+    fn log_tail(&self, resource: ResourceId, reply: Reply<LogTail>) {
+        let not_found = || {
+            ProblemDetails::new(
+                ErrorCode::ResourceNotFound,
+                format!("there is no log of {resource} here"),
+            )
+        };
+        let Some(index) = self.source_of(&resource) else {
+            let _ = reply.send(Err(not_found()));
+            return;
+        };
+        let source = Arc::clone(&self.sources[index].source);
+        let lines = self.config.docker.log_lines;
+        let missing = not_found();
+        tokio::spawn(async move {
+            let outcome = match timeout(source.timeout(), source.log_tail(&resource, lines)).await {
+                Ok(Ok(Some(lines))) => Ok(LogTail { resource, lines }),
+                Ok(Ok(None)) => Err(missing),
+                Ok(Err(error)) => Err(ProblemDetails::new(
+                    ErrorCode::EngineUnavailable,
+                    error.to_string(),
+                )),
+                Err(_) => Err(ProblemDetails::new(
+                    ErrorCode::EngineUnavailable,
+                    "no answer in time",
+                )),
+            };
+            let _ = reply.send(outcome);
+        });
+    }
+}
+
+/// What stands for the incident where a person asks for a heal without one. It is weighed, never journaled.
+fn asked_for(container: &ResourceId, now: jiff::Timestamp) -> Incident {
+    Incident {
+        id: IncidentId(0),
+        resource: container.clone(),
+        problem: Problem::ContainerStopped,
+        severity: Severity::Degraded,
+        phase: Phase::Detected,
+        title: "asked for by a person".to_owned(),
+        findings: Vec::new(),
+        affected: Vec::new(),
+        diagnoses: Vec::new(),
+        decision: None,
+        tasks: Vec::new(),
+        flaps: 0,
+        opened_at: now,
+        updated_at: now,
+        resolved_at: None,
+        resolution: None,
+        timeline: Vec::new(),
+    }
+}
+
+fn asked_diagnosis(caller: &Caller) -> steward_api::Diagnosis {
+    steward_api::Diagnosis {
+        diagnosis: "A person asked for it".to_owned(),
+        recommended_action: None,
+        urgency: steward_api::Urgency::Medium,
+        confidence: 0,
+        reasoning: String::new(),
+        evidence: Vec::new(),
+        source: format!("person:{}", caller.identity),
+        advice: String::new(),
+    }
+}

@@ -1,0 +1,256 @@
+//! Decide: incident, diagnosis, policy and guards become a decision, and a plan where something is to be done. Pure.
+//!
+//! What flows in: everything a decision rests on, in one [`Question`]. What flows out: act now, ask or withhold, always with the reason in
+//! words. It never does anything itself, and knows nothing that is not in the question, so every decision can be replayed.
+
+mod guards;
+mod planner;
+mod policy;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{Timestamp, civil};
+use steward_api::{
+    Autonomy, Decision, Diagnosis, Incident, Plan, RemedyRecord, Resource, ResourceId, Verdict,
+};
+
+use super::{
+    diagnose::{SURE_ENOUGH_TO_LEAD, SURE_THAT_FUTILE},
+    graph::Graph,
+    learn::Records,
+};
+use crate::config::{Config, StrategyStep};
+
+pub use guards::{ActionLog, DEPENDENCY_ORDER};
+pub use planner::{PlanProblem, Planner, heal_plan};
+pub use policy::{autonomy_for, permits};
+
+/// Everything a decision rests on.
+pub struct Question<'a> {
+    /// What is wrong.
+    pub incident: &'a Incident,
+    /// Why.
+    pub diagnosis: &'a Diagnosis,
+    /// Every resource.
+    pub resources: &'a BTreeMap<ResourceId, Arc<Resource>>,
+    /// What depends on what.
+    pub graph: &'a Graph,
+    /// Policy, guards and strategies.
+    pub config: &'a Config,
+    /// The level of autonomy in force where nothing more particular is said.
+    pub autonomy: Autonomy,
+    /// The record of remedies.
+    pub records: &'a Records,
+    /// What Steward has done lately.
+    pub actions: &'a ActionLog,
+    /// Containers that ended by a fault within the blast window.
+    pub recent_faults: usize,
+    /// Incidents that are not over, by resource, to heal dependencies first.
+    pub has_incident: &'a dyn Fn(&ResourceId) -> bool,
+    /// Whether the journal takes writes. Without it nothing may be done.
+    pub journal_writable: bool,
+    /// The time.
+    pub now: Timestamp,
+    /// The time on the host's clock, for windows.
+    pub local: civil::DateTime,
+}
+
+/// A decision with all that follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What, and why.
+    pub decision: Decision,
+    /// The plan to carry out or to ask about; absent when withholding.
+    pub plan: Option<Plan>,
+    /// What is known of the plan's first action on this resource.
+    pub record: RemedyRecord,
+}
+
+impl Answer {
+    fn withhold(
+        reason: impl Into<String>,
+        guard: Option<&str>,
+        retry_at: Option<Timestamp>,
+    ) -> Self {
+        let decision = Decision {
+            verdict: Verdict::Withhold,
+            reason: reason.into(),
+            guard: guard.map(str::to_owned),
+            retry_at,
+        };
+        Self {
+            decision,
+            plan: None,
+            record: RemedyRecord::default(),
+        }
+    }
+}
+
+/// Decides what is done about an incident.
+pub fn decide(question: &Question<'_>) -> Answer {
+    if !question.journal_writable {
+        return Answer::withhold(
+            "The journal takes no writes, and nothing is done that is not written down first",
+            Some("journal"),
+            None,
+        );
+    }
+    let incident = question.incident;
+    if let Some(dependency) = guards::failing_dependency(question) {
+        return Answer::withhold(
+            format!(
+                "{} is healed first, because {} depends on it",
+                dependency.short(),
+                incident.resource.short()
+            ),
+            Some(DEPENDENCY_ORDER),
+            None,
+        );
+    }
+    let strategy = candidates(question);
+    if strategy.is_empty() {
+        return Answer::withhold(
+            nothing_helps(
+                question.diagnosis,
+                "There is nothing that Steward could do about this",
+            ),
+            None,
+            None,
+        );
+    }
+    let planner = Planner {
+        resources: question.resources,
+        graph: question.graph,
+        config: question.config,
+    };
+    let mut reasons = Vec::new();
+    for step in &strategy {
+        if is_futile(question, step) {
+            reasons.push(nothing_helps(
+                question.diagnosis,
+                &format!("{} would not help", step.action),
+            ));
+            continue;
+        }
+        let tried = question.actions.attempts(incident, step.action);
+        if tried.count >= step.attempts {
+            reasons.push(format!(
+                "{} was tried {} of {} times and did not help",
+                step.action, tried.count, step.attempts
+            ));
+            continue;
+        }
+        let plan = match planner.plan(incident, step) {
+            Ok(plan) => plan,
+            Err(problem) => {
+                reasons.push(format!("{}: {problem}", step.action));
+                continue;
+            }
+        };
+        if let Some(retry_at) = guards::back_off_until(question, step, &tried) {
+            return Answer::withhold(
+                format!(
+                    "{} was tried {} of {} times; the next try waits for the back-off",
+                    step.action, tried.count, step.attempts
+                ),
+                Some("back_off"),
+                Some(retry_at),
+            );
+        }
+        return weigh(question, step, plan);
+    }
+    let mut reason = reasons.join("; ");
+    if !question.diagnosis.advice.is_empty() && !reason.contains(&question.diagnosis.advice) {
+        reason = format!("{reason}. {}", question.diagnosis.advice);
+    }
+    Answer::withhold(reason, Some("exhausted"), None)
+}
+
+/// Decides about a heal that a person asked for: the plan is theirs, policy and guards are the same.
+pub fn weigh_heal(question: &Question<'_>, plan: Plan) -> Answer {
+    let action = plan
+        .steps()
+        .last()
+        .map_or(steward_api::ActionName::RestartContainer, |step| {
+            step.action.name()
+        });
+    let step = StrategyStep {
+        action,
+        script: None,
+        attempts: 1,
+        back_off: crate::config::Span::from_secs(0),
+    };
+    weigh(question, &step, plan)
+}
+
+/// The strategy's steps, led by the diagnosis where it is sure enough.
+fn candidates(question: &Question<'_>) -> Vec<StrategyStep> {
+    let mut steps = question.config.strategy(question.incident.problem);
+    if let Some(action) = question.diagnosis.recommended_action
+        && question.diagnosis.confidence >= SURE_ENOUGH_TO_LEAD
+    {
+        match steps.iter().position(|step| step.action == action) {
+            Some(position) => {
+                let step = steps.remove(position);
+                steps.insert(0, step);
+            }
+            None => steps.insert(
+                0,
+                StrategyStep {
+                    action,
+                    script: None,
+                    attempts: 1,
+                    back_off: crate::config::Span::from_secs(30),
+                },
+            ),
+        }
+    }
+    steps
+}
+
+/// One more start does not help what can't start.
+fn is_futile(question: &Question<'_>, step: &StrategyStep) -> bool {
+    question.diagnosis.recommended_action.is_none()
+        && question.diagnosis.confidence >= SURE_THAT_FUTILE
+        && step.action.is_restart()
+}
+
+fn nothing_helps(diagnosis: &Diagnosis, beginning: &str) -> String {
+    if diagnosis.advice.is_empty() {
+        format!("{beginning}: {}", diagnosis.diagnosis)
+    } else {
+        format!("{beginning}: {}. {}", diagnosis.diagnosis, diagnosis.advice)
+    }
+}
+
+/// A plan is there; policy and guards say whether it is done, asked about or withheld.
+fn weigh(question: &Question<'_>, step: &StrategyStep, plan: Plan) -> Answer {
+    let incident = question.incident;
+    let record = question
+        .records
+        .of(incident.problem, step.action, &incident.resource);
+    let allowed = policy::weigh(question, &plan);
+    let decision = match allowed {
+        Err(decision) => decision,
+        Ok(reason) => match guards::objection(question, step, &plan, &record) {
+            None => Decision {
+                verdict: Verdict::ActNow,
+                reason,
+                guard: None,
+                retry_at: None,
+            },
+            Some((guard, why)) => Decision {
+                verdict: Verdict::Ask,
+                reason: why,
+                guard: Some(guard.to_owned()),
+                retry_at: None,
+            },
+        },
+    };
+    let plan = (decision.verdict != Verdict::Withhold).then_some(plan);
+    Answer {
+        decision,
+        plan,
+        record,
+    }
+}

@@ -1,0 +1,528 @@
+//! Observe: readings and signals become the world, one picture of everything that is looked after, with its history. Pure.
+//!
+//! What flows in: [`Observation`]s, single readings and [`Signal`]s. What flows out: which resources changed or are gone.
+//! What it never does: judge. That something ended is a fact; whether that is wrong is said in `detect`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use steward_api::{
+    ContainerFacts, ContainerStatus, Facts, Health, Resource, ResourceId, ResourceKind, Unreadable,
+};
+
+use super::graph::Graph;
+use crate::ports::{
+    ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal,
+};
+
+/// Ends that are remembered for each container.
+const DEATHS_KEPT: usize = 20;
+/// Readings that are remembered for each metric; the most that `thresholds.of_last` may ask for.
+pub const SAMPLES_KEPT: usize = 20;
+/// How long after a signal that ends most programs an end still counts as asked for. Long, because `docker stop -t` may wait long:
+/// to restart what a person is stopping would be worse than to heal a rare crash late.
+const STOP_MAY_TAKE: SignedDuration = SignedDuration::from_mins(10);
+/// The same for signals that mostly mean something else (reload).
+const OTHER_SIGNAL_MAY_TAKE: SignedDuration = SignedDuration::from_secs(10);
+/// An engine that shuts down takes its containers along before its connection is lost; Docker waits up to 15 s for them.
+const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
+
+/// Everything that is looked after, as last read, with its history.
+#[derive(Debug, Default)]
+pub struct World {
+    resources: Arc<BTreeMap<ResourceId, Arc<Resource>>>,
+    owners: BTreeMap<ResourceId, String>,
+    histories: BTreeMap<ResourceId, ResourceHistory>,
+    unreadable: BTreeMap<String, Vec<Unreadable>>,
+    versions: BTreeMap<String, String>,
+    graph: Graph,
+    graph_is_stale: bool,
+}
+
+/// What a reading changed.
+#[derive(Debug, Default)]
+pub struct Absorbed {
+    /// Resources to judge anew.
+    pub changed: Vec<ResourceId>,
+    /// Resources that are gone.
+    pub gone: Vec<ResourceId>,
+    /// Values for the metric history.
+    pub samples: Vec<Sample>,
+}
+
+impl World {
+    /// Every resource, by id; cheap to hold on to.
+    pub fn resources(&self) -> &Arc<BTreeMap<ResourceId, Arc<Resource>>> {
+        &self.resources
+    }
+
+    /// One resource.
+    pub fn get(&self, id: &ResourceId) -> Option<&Arc<Resource>> {
+        self.resources.get(id)
+    }
+
+    /// What has been seen of a resource.
+    pub fn history(&self, id: &ResourceId) -> Option<&ResourceHistory> {
+        self.histories.get(id)
+    }
+
+    /// What has been seen of a resource, to be added to.
+    pub fn history_mut(&mut self, id: &ResourceId) -> &mut ResourceHistory {
+        self.histories.entry(id.clone()).or_default()
+    }
+
+    /// What could not be read in the last reading of each source.
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        self.unreadable.values().flatten().cloned().collect()
+    }
+
+    /// Versions of what is looked after.
+    pub fn versions(&self) -> &BTreeMap<String, String> {
+        &self.versions
+    }
+
+    /// The graph as it is now.
+    pub fn graph(&mut self) -> &Graph {
+        self.picture().0
+    }
+
+    /// The graph as it is now, with the resources.
+    pub fn picture(&mut self) -> (&Graph, &BTreeMap<ResourceId, Arc<Resource>>) {
+        if self.graph_is_stale {
+            self.graph = Graph::of(&self.resources);
+            self.graph_is_stale = false;
+        }
+        (&self.graph, &self.resources)
+    }
+
+    /// The source that reports a resource.
+    pub fn owner(&self, id: &ResourceId) -> Option<&str> {
+        self.owners.get(id).map(String::as_str)
+    }
+
+    /// Takes over what an earlier agent knew: which resources it has seen at work.
+    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>) {
+        for (id, health) in known {
+            // Healthy or failing, it was meant to run; what was stopped may have been so for long.
+            if *health != Health::Stopped && *health != Health::Unknown {
+                self.history_mut(id).seen_running = true;
+            }
+        }
+    }
+
+    /// Takes in a reading that was begun at `began_at`. What is known from later than that (a signal came meanwhile) stays as it is.
+    pub fn absorb(&mut self, observation: Observation, began_at: Timestamp) -> Absorbed {
+        let mut absorbed = Absorbed::default();
+        let seen: BTreeSet<ResourceId> = observation
+            .resources
+            .iter()
+            .map(|resource| resource.id.clone())
+            .collect();
+        for mut resource in observation.resources {
+            resource.read_at = began_at;
+            if self
+                .get(&resource.id)
+                .is_some_and(|known| known.read_at > began_at)
+            {
+                continue;
+            }
+            for (metric, value) in &resource.metrics {
+                absorbed.samples.push(Sample {
+                    resource: resource.id.clone(),
+                    metric: *metric,
+                    at: resource.read_at,
+                    value: *value,
+                });
+            }
+            absorbed.changed.push(resource.id.clone());
+            self.put(&observation.source, resource, true);
+        }
+        if observation.coverage == Coverage::Complete {
+            let missing: Vec<_> = self
+                .owners
+                .iter()
+                .filter(|(id, owner)| **owner == observation.source && !seen.contains(*id))
+                .filter(|(id, _)| self.get(id).is_none_or(|known| known.read_at <= began_at))
+                .map(|(id, _)| id.clone())
+                .collect();
+            for id in missing {
+                self.remove(&id);
+                absorbed.gone.push(id);
+            }
+        }
+        self.unreadable
+            .insert(observation.source, observation.unreadable);
+        self.versions.extend(observation.versions);
+        absorbed
+    }
+
+    /// Takes in one resource read by itself, between readings. An older picture than the one that is there is dropped.
+    pub fn absorb_one(&mut self, source: &str, resource: Resource) -> bool {
+        if self
+            .get(&resource.id)
+            .is_some_and(|known| known.read_at > resource.read_at)
+        {
+            return false;
+        }
+        self.put(source, resource, false);
+        true
+    }
+
+    /// A source could not be read at all: what it reports is unknown from now on. Returns what changed by that.
+    pub fn lose_source(
+        &mut self,
+        source: &str,
+        at: Timestamp,
+        error: &str,
+        spare: Option<&ResourceId>,
+    ) -> Vec<ResourceId> {
+        let lost: Vec<_> = self
+            .owners
+            .iter()
+            .filter(|(id, owner)| *owner == source && Some(*id) != spare)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut changed = Vec::new();
+        for id in lost {
+            let Some(resource) = self.get(&id).cloned() else {
+                continue;
+            };
+            self.reclassify_as_outage(&id, at);
+            if resource.health != Health::Unknown {
+                let mut unknown = Resource::clone(&resource);
+                unknown.health = Health::Unknown;
+                unknown.reason = format!("not known: {error}");
+                unknown.metrics.clear();
+                unknown.read_at = at;
+                if let Facts::Container(facts) = &mut unknown.facts {
+                    facts.status = ContainerStatus::Unknown;
+                }
+                self.insert(unknown);
+                changed.push(id);
+            }
+        }
+        let what = "everything".to_owned();
+        self.unreadable.insert(
+            source.to_owned(),
+            vec![Unreadable {
+                source: source.to_owned(),
+                what,
+                error: error.to_owned(),
+            }],
+        );
+        changed
+    }
+
+    /// An end right before the engine went away looks like one asked for by a person, but came from the engine's own shutdown.
+    fn reclassify_as_outage(&mut self, id: &ResourceId, at: Timestamp) {
+        let Some(history) = self.histories.get_mut(id) else {
+            return;
+        };
+        if let Some(death) = history.deaths.back_mut()
+            && matches!(death.cause, EndCause::Operator | EndCause::Unseen)
+            && at.duration_since(death.at) <= OUTAGE_TAKES_ALONG
+        {
+            death.cause = EndCause::EngineOutage;
+        }
+    }
+
+    /// Takes in a signal from a container engine's event stream. Returns whether the container must be judged anew.
+    pub fn signal(&mut self, signal: &Signal) -> bool {
+        let id = &signal.resource;
+        if signal.kind == ContainerSignal::Removed {
+            // The name may belong to a newer container already.
+            let is_current = self
+                .get(id)
+                .and_then(|resource| resource.container())
+                .is_some_and(|facts| facts.container_id == signal.container_id);
+            if is_current {
+                self.remove(id);
+            }
+            return is_current;
+        }
+        // An event of an older container of the same name says nothing of this one.
+        if let Some(facts) = self.get(id).and_then(|resource| resource.container())
+            && facts.container_id != signal.container_id
+            && !matches!(
+                signal.kind,
+                ContainerSignal::Created | ContainerSignal::Started
+            )
+        {
+            return false;
+        }
+        match &signal.kind {
+            ContainerSignal::KillRequested { signal: number } => {
+                self.history_mut(id).kill_requested = Some((signal.at, *number));
+                false
+            }
+            ContainerSignal::OomKilled => {
+                let history = self.history_mut(id);
+                if history.oom_kills.back() != Some(&signal.at) {
+                    history.oom_kills.push_back(signal.at);
+                }
+                true
+            }
+            ContainerSignal::Died { exit_code } => {
+                self.died(signal, *exit_code);
+                true
+            }
+            ContainerSignal::Stopped => {
+                // Whatever it looked like: a stop through the engine has come to its end.
+                let history = self.history_mut(id);
+                if let Some(death) = history.deaths.back_mut()
+                    && death.cause == EndCause::Crash
+                {
+                    death.cause = if history.steward_acting {
+                        EndCause::Steward
+                    } else {
+                        EndCause::Operator
+                    };
+                }
+                true
+            }
+            ContainerSignal::Started => {
+                let history = self.history_mut(id);
+                history.kill_requested = None;
+                history.seen_running = true;
+                let at = signal.at;
+                self.edit_container(id, at, |facts, _| {
+                    facts.status = ContainerStatus::Running;
+                    facts.started_at = Some(at);
+                    facts.error = None;
+                });
+                true
+            }
+            ContainerSignal::HealthChanged(health) => {
+                let health = *health;
+                self.edit_container(id, signal.at, |facts, _| facts.health = health);
+                true
+            }
+            ContainerSignal::Created | ContainerSignal::Changed | ContainerSignal::Removed => false,
+        }
+    }
+
+    fn died(&mut self, signal: &Signal, exit_code: i64) {
+        let history = self.history_mut(&signal.resource);
+        let asked = history.kill_requested.take().is_some_and(|(at, number)| {
+            let patience = match number {
+                // SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
+                1 | 10 | 12 | 28 => OTHER_SIGNAL_MAY_TAKE,
+                _ => STOP_MAY_TAKE,
+            };
+            signal.at.duration_since(at) <= patience
+        });
+        let cause = match (asked, history.steward_acting) {
+            (true, true) => EndCause::Steward,
+            (true, false) => EndCause::Operator,
+            (false, _) => EndCause::Crash,
+        };
+        // The kill for memory is told within a moment before the end that it causes.
+        let oom = history
+            .oom_kills
+            .back()
+            .is_some_and(|at| signal.at.duration_since(*at).abs() <= SignedDuration::from_secs(5));
+        history.seen_running = true;
+        push_death(
+            history,
+            Death {
+                at: signal.at,
+                exit_code,
+                oom,
+                cause,
+            },
+        );
+        let at = signal.at;
+        self.edit_container(&signal.resource, at, |facts, reason| {
+            facts.status = ContainerStatus::Exited;
+            facts.exit_code = Some(exit_code);
+            facts.finished_at = Some(at);
+            facts.oom_killed = oom;
+            *reason = format!("ended with exit code {exit_code}");
+        });
+    }
+
+    fn edit_container(
+        &mut self,
+        id: &ResourceId,
+        at: Timestamp,
+        edit: impl FnOnce(&mut ContainerFacts, &mut String),
+    ) {
+        let Some(resource) = self.get(id) else { return };
+        let mut resource = Resource::clone(resource);
+        if let Facts::Container(facts) = &mut resource.facts {
+            edit(facts, &mut resource.reason);
+            resource.read_at = resource.read_at.max(at);
+            resource.metrics.clear();
+            self.insert(resource);
+        }
+    }
+
+    fn put(&mut self, source: &str, resource: Resource, is_reading: bool) {
+        let id = resource.id.clone();
+        let before = self.get(&id).cloned();
+        self.note(&resource, before.as_deref(), is_reading);
+        if before.is_none_or(|before| {
+            before.depends_on != resource.depends_on || before.runs_on != resource.runs_on
+        }) {
+            self.graph_is_stale = true;
+        }
+        self.owners.insert(id, source.to_owned());
+        self.insert(resource);
+    }
+
+    /// Keeps the history up with a reading.
+    fn note(&mut self, resource: &Resource, before: Option<&Resource>, is_reading: bool) {
+        let history = self.histories.entry(resource.id.clone()).or_default();
+        if is_reading {
+            match resource.health {
+                Health::Unhealthy => {
+                    history.failing_readings = history.failing_readings.saturating_add(1)
+                }
+                Health::Unknown => {}
+                _ => history.failing_readings = 0,
+            }
+            for (metric, value) in &resource.metrics {
+                let samples = history.samples.entry(*metric).or_default();
+                samples.push_back(*value);
+                if samples.len() > SAMPLES_KEPT {
+                    samples.pop_front();
+                }
+            }
+        }
+        while history
+            .oom_kills
+            .front()
+            .is_some_and(|at| resource.read_at.duration_since(*at) > SignedDuration::from_hours(1))
+        {
+            history.oom_kills.pop_front();
+        }
+        let Some(facts) = resource.container() else {
+            return;
+        };
+        match facts.status {
+            ContainerStatus::Running => {
+                history.seen_running = true;
+            }
+            ContainerStatus::Exited | ContainerStatus::Dead | ContainerStatus::Restarting => {
+                let ran_before = before.and_then(Resource::container).is_some_and(|before| {
+                    before.container_id == facts.container_id
+                        && matches!(
+                            before.status,
+                            ContainerStatus::Running | ContainerStatus::Unknown
+                        )
+                });
+                let known = facts.finished_at.is_none_or(|finished| {
+                    history.last_death().is_some_and(|death| {
+                        // Two clocks of the same engine: the event's and the state's differ by milliseconds.
+                        finished.duration_since(death.at) <= SignedDuration::from_secs(2)
+                    })
+                });
+                if !known {
+                    let at = facts.finished_at.unwrap_or(resource.read_at);
+                    let outage = before
+                        .is_some_and(|before| before.health == Health::Unknown && ran_before)
+                        && history.seen_running;
+                    let cause = if outage {
+                        EndCause::EngineOutage
+                    } else {
+                        EndCause::Unseen
+                    };
+                    let exit_code = facts.exit_code.unwrap_or_default();
+                    push_death(
+                        history,
+                        Death {
+                            at,
+                            exit_code,
+                            oom: facts.oom_killed,
+                            cause,
+                        },
+                    );
+                }
+            }
+            _ => {}
+        }
+        // The engine's own count tells of restarts whose events were missed.
+        if let Some(before) = before.and_then(Resource::container)
+            && before.container_id == facts.container_id
+            && facts.restart_count > before.restart_count
+        {
+            let seen = history
+                .deaths
+                .iter()
+                .filter(|death| before_reading(before, death))
+                .count() as u64;
+            let missed = (facts.restart_count - before.restart_count).saturating_sub(seen);
+            for _ in 0..missed.min(DEATHS_KEPT as u64) {
+                push_death(
+                    history,
+                    Death {
+                        at: facts.finished_at.unwrap_or(resource.read_at),
+                        exit_code: facts.exit_code.unwrap_or_default(),
+                        oom: facts.oom_killed,
+                        cause: EndCause::Unseen,
+                    },
+                );
+            }
+        }
+    }
+
+    fn insert(&mut self, resource: Resource) {
+        Arc::make_mut(&mut self.resources).insert(resource.id.clone(), Arc::new(resource));
+    }
+
+    /// Puts the health that the rules came to, with its reason, on a resource.
+    pub fn refine(&mut self, id: &ResourceId, health: Health, reason: Option<String>) {
+        let Some(resource) = self.get(id) else { return };
+        if resource.health == health
+            && reason
+                .as_ref()
+                .is_none_or(|reason| *reason == resource.reason)
+        {
+            return;
+        }
+        let mut resource = Resource::clone(resource);
+        resource.health = health;
+        if let Some(reason) = reason {
+            resource.reason = reason;
+        }
+        self.insert(resource);
+    }
+
+    fn remove(&mut self, id: &ResourceId) {
+        Arc::make_mut(&mut self.resources).remove(id);
+        self.owners.remove(id);
+        self.histories.remove(id);
+        self.graph_is_stale = true;
+    }
+
+    /// Containers that ended by a fault within the time before `now`.
+    pub fn recent_faults(&self, now: Timestamp, window: SignedDuration) -> usize {
+        self.histories
+            .iter()
+            .filter(|(id, history)| {
+                id.kind == ResourceKind::Container
+                    && history.last_death().is_some_and(|death| {
+                        matches!(
+                            death.cause,
+                            EndCause::Crash | EndCause::EngineOutage | EndCause::Unseen
+                        ) && now.duration_since(death.at) <= window
+                    })
+            })
+            .count()
+    }
+}
+
+/// Whether an end came after the reading `before` was taken (its last known start).
+fn before_reading(before: &ContainerFacts, death: &Death) -> bool {
+    before.started_at.is_none_or(|started| death.at >= started)
+}
+
+fn push_death(history: &mut ResourceHistory, death: Death) {
+    if history.deaths.len() >= DEATHS_KEPT {
+        history.deaths.pop_front();
+    }
+    history.deaths.push_back(death);
+}

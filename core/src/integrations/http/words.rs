@@ -1,0 +1,83 @@
+//! Says in words why a request failed.
+//!
+//! What flows through: the client's error in, one short reason out. What it never does: show the address, which may hold a secret.
+
+use std::{error::Error, io, time::Duration};
+
+use rustls::CertificateError;
+
+use crate::redact::redact;
+
+/// Why a request that was given `limit` failed.
+pub(super) fn reason(error: reqwest::Error, limit: Duration) -> String {
+    if error.is_timeout() {
+        return format!("timed out after {} s", limit.as_secs_f64());
+    }
+    if error.is_redirect() {
+        return format!(
+            "it redirects more than {} times, most likely in a loop",
+            super::observe::REDIRECTS
+        );
+    }
+    let error = error.without_url();
+    let mut last = error.to_string();
+    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = next {
+        if let Some(words) = known(error) {
+            return words;
+        }
+        last = error.to_string();
+        next = error.source();
+    }
+    if error.is_dns() {
+        return "its name can't be resolved".to_owned();
+    }
+    redact(&last)
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls(error));
+    }
+    let error = error.downcast_ref::<io::Error>()?;
+    // An I/O error passes over what it wraps when it is asked for its source.
+    if let Some(inner) = error.get_ref() {
+        return known(inner);
+    }
+    let words = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the connection was broken off"
+        }
+        io::ErrorKind::UnexpectedEof => "the connection ended before there was an answer",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "there is no way to it"
+        }
+        io::ErrorKind::TimedOut => "no answer",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn tls(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return format!("TLS failed: {error}");
+    };
+    match certificate {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the TLS certificate has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the TLS certificate is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the TLS certificate is for another name".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "the TLS certificate is not valid: nobody whom this host trusts has signed it"
+                .to_owned()
+        }
+        CertificateError::Revoked => "the TLS certificate was revoked".to_owned(),
+        other => format!("the TLS certificate is not valid: {other}"),
+    }
+}

@@ -1,0 +1,312 @@
+//! Binds an endpoint of the contract to its handler: authorises, reads the path, query or body, writes the reply.
+//!
+//! What flows through: a raw request in; a [`Call`] and a typed input to the handler; its typed reply out as JSON. What it never does:
+//! know a particular endpoint. The role, the method, the path and the types all come from the contract.
+
+use std::{marker::PhantomData, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, FromRequestParts as _, Query, RawPathParams, Request, State},
+    http::{HeaderValue, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::MethodFilter,
+};
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use steward_api::{Endpoint, ErrorCode, Method, ProblemDetails, Role};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::{App, auth, error::Refusal};
+use crate::{engine::Caller, ports::Store};
+
+/// A request's body must have arrived by then.
+const BODY_ARRIVES: Duration = Duration::from_secs(20);
+/// So many bytes of a body that is too large are still taken …
+const THROWN_AWAY: usize = 16 * 1024 * 1024;
+/// … for so long.
+const THROWN_AWAY_WITHIN: Duration = Duration::from_secs(2);
+/// The engine answers within this time, or the caller is told that it did not. Actions run longer, but nobody waits for them here.
+const ENGINE_ANSWERS: Duration = Duration::from_secs(30);
+
+/// An endpoint with its handler.
+pub(super) trait Answer: Endpoint<Input: ToSchema, Reply: ToSchema> {
+    /// Answers one request. The caller is authorised, the input well-formed.
+    fn answer(
+        call: Call,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Written<Self::Reply>, Refusal>> + Send;
+}
+
+/// A reply of type `T`, written as JSON.
+pub(super) struct Written<T> {
+    json: Vec<u8>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize> Written<T> {
+    /// Writes a reply.
+    pub(super) fn of(reply: &T) -> Result<Self, Refusal> {
+        Self::like(reply, 256)
+    }
+
+    /// Writes something that reads as a `T` does, such as one that borrows its parts; `size` is about how many bytes it takes.
+    pub(super) fn like(reply: &impl Serialize, size: usize) -> Result<Self, Refusal> {
+        let mut json = Vec::with_capacity(size);
+        serde_json::to_writer(&mut json, reply).map_err(|error| {
+            tracing::error!(%error, "can't write a reply");
+            Refusal::internal()
+        })?;
+        Ok(Self {
+            json,
+            of: PhantomData,
+        })
+    }
+}
+
+impl<T> IntoResponse for Written<T> {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.json));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response
+    }
+}
+
+/// One request, with what a handler needs for it.
+pub(super) struct Call {
+    pub(super) app: Arc<App>,
+    /// Who asks; absent only where the endpoint wants no token.
+    caller: Option<Caller>,
+    /// The `{…}` part of the path, decoded; empty where there is none.
+    pub(super) part: String,
+}
+
+impl Call {
+    /// The journal's projections.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.app.handle.store().as_ref()
+    }
+
+    /// Who asks.
+    pub(super) fn caller(&self) -> Result<Caller, Refusal> {
+        // Only an endpoint without a role has no caller, and such a one asks nothing of the engine.
+        self.caller.clone().ok_or_else(Refusal::internal)
+    }
+
+    /// The `{…}` part of the path as a number; `what` it is the number of.
+    pub(super) fn number(&self, what: &str) -> Result<i64, Refusal> {
+        self.part.parse().map_err(|_| {
+            Refusal::bad_request(format!(
+                "`{}` in the path is not the number of {what}",
+                self.part
+            ))
+        })
+    }
+}
+
+/// Waits for the engine's answer, but not for ever.
+pub(super) async fn from_engine<T>(
+    answer: impl Future<Output = Result<T, ProblemDetails>>,
+) -> Result<T, Refusal> {
+    match tokio::time::timeout(ENGINE_ANSWERS, answer).await {
+        Ok(result) => result.map_err(Refusal::from),
+        Err(_) => {
+            tracing::error!(limit = ?ENGINE_ANSWERS, "the engine did not answer a request in time");
+            Err(Refusal::new(
+                ErrorCode::Internal,
+                format!(
+                    "The engine did not answer within {} s; whether it did what was asked can be seen in the journal",
+                    ENGINE_ANSWERS.as_secs()
+                ),
+            ))
+        }
+    }
+}
+
+/// Adds an endpoint of the contract to the routes.
+pub(super) fn bind<E: Answer + 'static>(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    let fields: Arc<[String]> = field_names::<E::Input>().into();
+    let handler = move |State(app): State<Arc<App>>, request: Request| {
+        let fields = fields.clone();
+        async move {
+            match answered::<E>(app, &fields, request).await {
+                Ok(written) => written.into_response(),
+                Err(refusal) => refusal.into_response(),
+            }
+        }
+    };
+    let method = match E::METHOD {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+    };
+    routes.route(E::PATH, axum::routing::on(method, handler))
+}
+
+async fn answered<E: Answer>(
+    app: Arc<App>,
+    fields: &[String],
+    request: Request,
+) -> Result<Written<E::Reply>, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let caller = match E::ROLE {
+        Some(needed) => Some(authorised(&app, &parts, needed)?),
+        None => None,
+    };
+    let part = path_part(&mut parts).await?;
+    let input = match E::METHOD {
+        Method::Get => query::<E::Input>(&parts, fields)?,
+        Method::Post => {
+            auth::same_origin(&parts.headers, &parts.uri)?;
+            if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+                return Err(Refusal::bad_request(
+                    "This takes a JSON body, and nothing after `?` in the address",
+                ));
+            }
+            json::<E::Input>(body, fields).await?
+        }
+    };
+    E::answer(Call { app, caller, part }, input).await
+}
+
+/// The caller of a request, where the token's role allows it.
+pub(super) fn authorised(app: &App, parts: &Parts, needed: Role) -> Result<Caller, Refusal> {
+    // Absent when called in process.
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|peer| peer.0.ip());
+    auth::authorise(&app.tokens, &app.attempts, peer, &parts.headers, needed)
+}
+
+async fn path_part(parts: &mut Parts) -> Result<String, Refusal> {
+    let params = RawPathParams::from_request_parts(parts, &())
+        .await
+        .map_err(|_| {
+            Refusal::bad_request("The path can't be decoded: its % parts should be UTF-8")
+        })?;
+    Ok(params
+        .iter()
+        .next()
+        .map(|(_, value)| value.to_owned())
+        .unwrap_or_default())
+}
+
+/// The query as the endpoint's input. A name that means nothing is refused: a misspelt filter must not give everything.
+pub(super) fn query<T: serde::de::DeserializeOwned>(
+    parts: &Parts,
+    fields: &[String],
+) -> Result<T, Refusal> {
+    let refused =
+        |reason: String| Refusal::bad_request(format!("The query can't be used: {reason}"));
+    if let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        && let Some((name, _)) = pairs.iter().find(|(name, _)| !fields.contains(name))
+    {
+        return Err(refused(unknown(name, fields)));
+    }
+    Query::<T>::try_from_uri(&parts.uri)
+        .map(|Query(input)| input)
+        .map_err(|rejection| {
+            let text = rejection.body_text();
+            refused(
+                text.strip_prefix("Failed to deserialize query string: ")
+                    .unwrap_or(&text)
+                    .to_owned(),
+            )
+        })
+}
+
+/// The JSON body as the endpoint's input; an empty body means `{}`. A field that means nothing is refused: a misspelt `plan_hash`
+/// must not approve whatever plan there is.
+async fn json<T: serde::de::DeserializeOwned>(body: Body, fields: &[String]) -> Result<T, Refusal> {
+    let bytes = tokio::time::timeout(BODY_ARRIVES, whole(body))
+        .await
+        .map_err(|_| {
+            Refusal::bad_request(format!(
+                "The body did not arrive within {} s",
+                BODY_ARRIVES.as_secs()
+            ))
+        })??;
+    let bytes = if bytes.iter().all(u8::is_ascii_whitespace) {
+        Bytes::from_static(b"{}")
+    } else {
+        bytes
+    };
+    let refused = |reason: &str| Refusal::bad_request(format!("The body can't be used: {reason}"));
+    let value: serde_json::Value = serde_json::from_slice(&bytes)
+        .map_err(|error| refused(&format!("it is not JSON: {error}")))?;
+    let Some(object) = value.as_object() else {
+        return Err(refused("it should be a JSON object, such as {}"));
+    };
+    if let Some(name) = object.keys().find(|name| !fields.contains(name)) {
+        return Err(refused(&unknown(name, fields)));
+    }
+    // Read from the text and not from the value: only so are fields that come twice noticed.
+    axum::Json::<T>::from_bytes(&bytes)
+        .map(|axum::Json(input)| input)
+        .map_err(|rejection| {
+            let text = rejection.body_text();
+            refused(text.split_once(": ").map_or(&*text, |(_, reason)| reason))
+        })
+}
+
+/// The body, where it is not too large.
+async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::bad_request("The body broke off"))?;
+        if bytes.len() + chunk.len() > super::LARGEST_BODY {
+            // A caller that is cut off while it sends may never read the answer; so some more is taken and thrown away.
+            let mut left = THROWN_AWAY;
+            let discard = async {
+                while let Some(Ok(chunk)) = stream.next().await {
+                    match left.checked_sub(chunk.len()) {
+                        Some(less) => left = less,
+                        None => break,
+                    }
+                }
+            };
+            // Whether it came to its end or not, the answer is the same.
+            let _ = tokio::time::timeout(THROWN_AWAY_WITHIN, discard).await;
+            return Err(Refusal::new(
+                ErrorCode::TooLarge,
+                format!("The body has more than {} KiB", super::LARGEST_BODY / 1024),
+            ));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+fn unknown(name: &str, known: &[String]) -> String {
+    let name: String = name.chars().take(60).collect();
+    if known.is_empty() {
+        format!("`{name}` means nothing here, as nothing does")
+    } else {
+        format!(
+            "`{name}` means nothing here: it should be one of {}",
+            known.join(", ")
+        )
+    }
+}
+
+/// The names of a type's fields, from its schema.
+pub(super) fn field_names<T: PartialSchema>() -> Vec<String> {
+    serde_json::to_value(T::schema())
+        .ok()
+        .and_then(|schema| {
+            Some(
+                schema
+                    .get("properties")?
+                    .as_object()?
+                    .keys()
+                    .cloned()
+                    .collect(),
+            )
+        })
+        .unwrap_or_default()
+}

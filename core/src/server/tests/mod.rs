@@ -1,0 +1,11 @@
+//! The server over real TCP: a world with a hand-made picture, a store in memory and an engine that a test answers for.
+
+mod contract;
+mod events;
+pub(super) mod fixture;
+mod fuzz;
+mod refusals;
+mod robustness;
+mod world;
+
+pub(super) use world::World;

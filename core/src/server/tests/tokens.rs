@@ -1,0 +1,147 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn secret_of(dir: &Path, role: Role) -> String {
+    local_token(dir, role)
+        .unwrap()
+        .unwrap()
+        .expose_secret()
+        .to_owned()
+}
+
+fn write(dir: &Path, text: &str) {
+    let path = dir.join(TOKEN_FILE);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn the_first_run_makes_three_tokens_that_only_the_owner_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(local_token(dir.path(), Role::Viewer).unwrap().is_none());
+    let tokens = Tokens::open(dir.path(), None).unwrap();
+    let mode = std::fs::metadata(dir.path().join(TOKEN_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+        let secret = secret_of(dir.path(), role);
+        assert!(
+            secret.starts_with("stw_") && secret.len() == 68,
+            "{}",
+            secret.len()
+        );
+        assert_eq!(tokens.check(&secret), Some((role.as_str(), role)));
+        assert_eq!(tokens.check(&secret[..67]), None);
+    }
+    assert_eq!(tokens.check(""), None);
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [TOKEN_FILE], "no draft is left behind");
+    // The next start keeps them.
+    let before = secret_of(dir.path(), Role::Admin);
+    Tokens::open(dir.path(), None).unwrap();
+    assert_eq!(before, secret_of(dir.path(), Role::Admin));
+}
+
+#[test]
+fn the_environment_s_token_is_always_an_admin() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = Tokens::open(dir.path(), Some("given-by-the-environment".into())).unwrap();
+    assert_eq!(
+        tokens.check("given-by-the-environment"),
+        Some(("environment", Role::Admin))
+    );
+    assert_eq!(
+        tokens.check(&secret_of(dir.path(), Role::Viewer)),
+        Some(("viewer", Role::Viewer))
+    );
+    assert!(matches!(
+        Tokens::open(dir.path(), Some("".into())),
+        Err(TokenError::EmptyEnvironment)
+    ));
+}
+
+#[test]
+fn a_file_that_others_can_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Tokens::open(dir.path(), None).unwrap();
+    let path = dir.path().join(TOKEN_FILE);
+    for mode in [0o644, 0o640, 0o602] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let error = Tokens::open(dir.path(), None).unwrap_err().to_string();
+        assert!(
+            error.contains("chmod 600") && error.contains(&format!("{mode:o}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_malformed_file_is_refused_with_its_place_and_without_its_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = |name: &str, role: &str, secret: &str| {
+        format!("[[token]]\nname = \"{name}\"\nrole = \"{role}\"\nsecret = \"{secret}\"\n")
+    };
+    let good = token("a", "admin", "hunter2hunter2hunter2");
+    for (text, word) in [
+        ("".to_owned(), "no token"),
+        ("[[token]\nsecret = \"hunter2\"".to_owned(), "line 1"),
+        (
+            format!(
+                "{good}\n[[token]]\nname = \"b\"\nrole = \"hunter2\"\nsecret = \"hunter2hunter2hunter2\"\n"
+            ),
+            "line 8",
+        ),
+        (
+            "[[token]]\nname = \"a\"\nrole = \"admin\"\n".to_owned(),
+            "line 1",
+        ),
+        (format!("{good}password = \"hunter2\"\n"), "line 5"),
+        (token("a", "admin", "hunter2"), "16 characters"),
+        (
+            token(" ", "admin", "hunter2hunter2hunter2"),
+            "token number 1",
+        ),
+        (
+            token("environment", "admin", "hunter2hunter2hunter2"),
+            "STEWARD_ADMIN_TOKEN",
+        ),
+        (format!("{good}{good}"), "another token"),
+        (
+            format!("{good}{}", token("b", "viewer", "hunter2hunter2hunter2")),
+            "another token",
+        ),
+    ] {
+        write(dir.path(), &text);
+        let error = Tokens::open(dir.path(), None).unwrap_err();
+        let whole = format!("{error} {error:?}");
+        assert!(whole.contains(word), "{word}: {whole}");
+        assert!(
+            whole.contains(TOKEN_FILE) && !whole.contains("hunter2"),
+            "{whole}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Tokens::open(&dir.path().join("missing"), None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("missing/tokens.toml can't be made"),
+        "{error}"
+    );
+}
+
+#[test]
+fn debug_output_shows_names_only() {
+    let tokens = Tokens::new([("ci".to_owned(), Role::Viewer, "hunter2".into())], None).unwrap();
+    assert_eq!(format!("{tokens:?}"), r#"{"ci": Viewer}"#);
+}
