@@ -40,7 +40,10 @@ pub struct UpOptions {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the clock behind the port")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the clock behind the port"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -48,7 +51,10 @@ impl Clock for SystemClock {
 
 /// What the configuration is loaded from, for this process.
 pub fn inputs(file: Option<&Path>) -> Inputs {
-    Inputs { path: file.map(Path::to_path_buf), env: config::variables(std::env::vars_os()) }
+    Inputs {
+        path: file.map(Path::to_path_buf),
+        env: config::variables(std::env::vars_os()),
+    }
 }
 
 /// Where Steward keeps its own files.
@@ -81,7 +87,8 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let dir = config.data_dir.clone();
     make_private_dir(&dir)?;
     let _lock = lock_data_dir(&dir)?;
-    let tokens = Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
+    let tokens =
+        Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
     let store = store::open(&database_url(&config), &dir).await?;
     let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
         format!(
@@ -107,22 +114,33 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
         stopping: stopping.clone(),
         config: config.clone(),
     };
-    let (handle, running) = engine::start(parts).await.map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
+    let (handle, running) = engine::start(parts)
+        .await
+        .map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
     if let Some(inputs) = options.inputs.clone() {
-        tokio::spawn(watch_config(inputs, config.clone(), config_sender, stopping.clone()));
+        tokio::spawn(watch_config(
+            inputs,
+            config.clone(),
+            config_sender,
+            stopping.clone(),
+        ));
     }
     let agent_file = AgentFile::write(&dir, &format!("http://{address}"))?;
     greet(&config, &options, &handle, &format!("http://{address}"));
 
     let server_stop = stopping.clone();
-    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move { server_stop.cancelled().await }));
+    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move {
+        server_stop.cancelled().await
+    }));
     let ended_by = wait_for_end(&options, running, &stopping).await;
     stopping.cancel();
     let served = serving.await;
     store.close().await;
     drop(agent_file);
     ended_by?;
-    served.context("the server ended by a fault")?.context("the server failed")
+    served
+        .context("the server ended by a fault")?
+        .context("the server failed")
 }
 
 /// Waits until somebody ends the agent, then until the engine has ended in good order.
@@ -178,10 +196,16 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
     // The engine's address can't change without a restart, so its caches outlive a change of the rest of the configuration.
     let engine: Mutex<Option<(config::Docker, Arc<docker::DockerEngine>)>> = Mutex::new(None);
     Box::new(move |config| {
-        let mut made = Integrations { sources: Vec::new(), actuators: Vec::new() };
+        let mut made = Integrations {
+            sources: Vec::new(),
+            actuators: Vec::new(),
+        };
         if config.docker.enabled {
             let mut known = engine.lock().unwrap_or_else(PoisonError::into_inner);
-            let same = known.as_ref().filter(|(before, _)| *before == config.docker).map(|(_, engine)| Arc::clone(engine));
+            let same = known
+                .as_ref()
+                .filter(|(before, _)| *before == config.docker)
+                .map(|(_, engine)| Arc::clone(engine));
             let connected = match same {
                 Some(engine) => Ok(engine),
                 None => docker::connect(&config.docker, &config.node.name, Arc::clone(&clock)),
@@ -189,32 +213,59 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             match connected {
                 Ok(engine) => {
                     *known = Some((config.docker.clone(), Arc::clone(&engine)));
-                    made.sources.push(Arc::clone(&engine) as Arc<dyn crate::ports::Source>);
+                    made.sources
+                        .push(Arc::clone(&engine) as Arc<dyn crate::ports::Source>);
                     made.actuators.push(engine);
                 }
-                Err(error) => tracing::error!(error = %error, "the container engine is not watched"),
+                Err(error) => {
+                    tracing::error!(error = %error, "the container engine is not watched")
+                }
             }
         }
-        made.actuators.push(Arc::new(host::HostActuator::new(config)));
+        made.actuators
+            .push(Arc::new(host::HostActuator::new(config)));
         if config.host.enabled {
-            made.sources.push(Arc::new(host::HostSource::new(config, Arc::clone(&clock))));
+            made.sources
+                .push(Arc::new(host::HostSource::new(config, Arc::clone(&clock))));
         }
         if config.network.enabled {
-            made.sources.push(Arc::new(network::NetworkSource::new(config, Arc::clone(&clock))));
+            made.sources.push(Arc::new(network::NetworkSource::new(
+                config,
+                Arc::clone(&clock),
+            )));
         }
-        made.sources.push(Arc::new(http::HttpSource::new(config, Arc::clone(&clock), http_targets(view.clone()))));
-        let candidates = if config.databases.discover { postgres_candidates(view.clone()) } else { Arc::new(Vec::new) };
-        made.sources.push(Arc::new(postgres::PostgresSource::new(config, Arc::clone(&clock), candidates)));
+        made.sources.push(Arc::new(http::HttpSource::new(
+            config,
+            Arc::clone(&clock),
+            http_targets(view.clone()),
+        )));
+        let candidates = if config.databases.discover {
+            postgres_candidates(view.clone())
+        } else {
+            Arc::new(Vec::new)
+        };
+        made.sources.push(Arc::new(postgres::PostgresSource::new(
+            config,
+            Arc::clone(&clock),
+            candidates,
+        )));
         made
     })
 }
 
 fn containers(view: &ViewReceiver) -> Vec<Arc<Resource>> {
-    view.borrow().resources.values().filter(|resource| resource.container().is_some()).cloned().collect()
+    view.borrow()
+        .resources
+        .values()
+        .filter(|resource| resource.container().is_some())
+        .cloned()
+        .collect()
 }
 
 fn is_running(resource: &Resource) -> bool {
-    resource.container().is_some_and(|facts| facts.status == ContainerStatus::Running)
+    resource
+        .container()
+        .is_some_and(|facts| facts.status == ContainerStatus::Running)
 }
 
 /// The containers of the newest picture, for those HTTP endpoints that belong to one.
@@ -238,8 +289,13 @@ fn postgres_candidates(view: ViewReceiver) -> postgres::Candidates {
     Arc::new(move || {
         let mut found = Vec::new();
         for resource in containers(&view) {
-            let Some(facts) = resource.container() else { continue };
-            let ip = facts.addresses.first().and_then(|address| address.parse().ok());
+            let Some(facts) = resource.container() else {
+                continue;
+            };
+            let ip = facts
+                .addresses
+                .first()
+                .and_then(|address| address.parse().ok());
             let candidate = |port, published| postgres::Candidate {
                 container: resource.id.name.clone(),
                 image: facts.image.clone(),
@@ -248,7 +304,12 @@ fn postgres_candidates(view: ViewReceiver) -> postgres::Candidates {
                 published,
                 running: is_running(&resource),
             };
-            found.extend(facts.ports.iter().map(|port| candidate(port.container, port.published)));
+            found.extend(
+                facts
+                    .ports
+                    .iter()
+                    .map(|port| candidate(port.container, port.published)),
+            );
             if facts.ports.is_empty() {
                 found.push(candidate(5432, None));
             }
@@ -293,9 +354,16 @@ async fn watch_config(
 }
 
 fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
-        format!("can't make the data directory {}; choose another with STEWARD_DATA_DIR", dir.display())
-    })
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| {
+            format!(
+                "can't make the data directory {}; choose another with STEWARD_DATA_DIR",
+                dir.display()
+            )
+        })
 }
 
 /// One agent for one data directory: the lock is held until the file is dropped, and the kernel lets go of it even after `kill -9`.
@@ -323,7 +391,9 @@ fn lock_data_dir(dir: &Path) -> anyhow::Result<File> {
                 dir.display()
             )
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("can't lock {}", path.display())),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("can't lock {}", path.display()))
+        }
     }
 }
 
@@ -335,7 +405,9 @@ impl AgentFile {
         let path = dir.join("agent.json");
         let text = serde_json::json!({ "url": url, "pid": std::process::id() }).to_string();
         let temporary = dir.join("agent.json.new");
-        std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path)).with_context(|| format!("can't write {}", path.display()))?;
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .with_context(|| format!("can't write {}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -348,7 +420,10 @@ impl Drop for AgentFile {
 }
 
 /// Says on the terminal where the agent is and what to do next.
-#[allow(clippy::print_stdout, reason = "this is what a person who starts the agent reads, and scripts read the address from")]
+#[allow(
+    clippy::print_stdout,
+    reason = "this is what a person who starts the agent reads, and scripts read the address from"
+)]
 fn greet(config: &Config, options: &UpOptions, handle: &Handle, url: &str) {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -357,7 +432,11 @@ fn greet(config: &Config, options: &UpOptions, handle: &Handle, url: &str) {
         return;
     }
     let autonomy = handle.view().autonomy;
-    println!("Steward {} looks after {}", env!("CARGO_PKG_VERSION"), config.node.name);
+    println!(
+        "Steward {} looks after {}",
+        env!("CARGO_PKG_VERSION"),
+        config.node.name
+    );
     println!("  listening  {url}");
     println!("  data       {}", config.data_dir.display());
     println!("  autonomy   {autonomy}: {}", autonomy.explanation());

@@ -1,2 +1,82 @@
-//! stub
-fn main() {}
+//! What the README's commands call: set-up, build, test and bench, on a machine that has Rust and nothing else.
+//!
+//! What flows through: one word and its arguments in; cargo's and Steward's own words out. It needs nothing but the standard library, so that
+//! it is built in a second. It never leaves anything running, and never counts what was skipped as passed.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a tool for the terminal: it prints, starts programs and waits"
+)]
+
+mod cargo;
+mod engine;
+mod machine;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Steward's tasks. Run them anywhere in the repository.
+
+  cargo xtask up [ARGUMENTS]     Builds Steward and runs it against this machine: `steward up ARGUMENTS`.
+                                 Try `cargo xtask up --help` once it is built.
+  cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
+                                 Prepares what the tests need and lists at the end what had to be skipped.
+  cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under three minutes.
+  cargo xtask ci                 The same as `test`, as the continuous integration runs it.
+  cargo xtask help               This.
+
+Environment: DOCKER_HOST names another container engine; STEWARD_TEST_REQUIRE=1 makes a skip a failure;
+CARGO_TARGET_DIR names where builds go.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let asks_for_help = |rest: &[String]| rest.iter().any(|word| word == "--help" || word == "-h");
+    let done = match task.as_deref() {
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some("up") => up::up(&rest),
+        Some("test" | "ci" | "bench") if asks_for_help(&rest) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some("test" | "ci") => test::test(&rest),
+        Some("bench") => bench(&rest),
+        Some(other) => {
+            eprintln!("xtask: there is no task `{other}`.\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds everything in release mode and measures.
+fn bench(arguments: &[String]) -> Result<(), String> {
+    if let Some(unknown) = arguments.iter().find(|word| *word != "--quick") {
+        return Err(format!(
+            "bench takes --quick and nothing else, not `{unknown}`"
+        ));
+    }
+    machine::need_c_compiler()?;
+    eprintln!("xtask: building in release mode; the first build takes several minutes");
+    let steward = cargo::build("steward", "steward")?;
+    cargo::build("steward-tests", "steward-sim")?;
+    let bench = cargo::build("steward-tests", "bench")?;
+    let mut command = std::process::Command::new(bench);
+    command.args(arguments).env("STEWARD_BIN", steward);
+    cargo::run(&mut command, "the bench")
+}

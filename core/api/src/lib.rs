@@ -32,10 +32,10 @@ pub use plan::{
 };
 pub use problem::{ErrorCode, ProblemDetails};
 pub use resource::{
-    ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, DatabaseFacts, Dependency,
-    DependencyCondition, DiskFacts, EngineFacts, Facts, Health, HostFacts, IdError, Labels, Metric,
-    NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, RestartPolicy, ServiceFacts,
-    Unreadable,
+    ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, DatabaseFacts,
+    Dependency, DependencyCondition, DiskFacts, EngineFacts, Facts, Health, HostFacts, IdError,
+    Labels, Metric, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, RestartPolicy,
+    ServiceFacts, Unreadable,
 };
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,

@@ -16,7 +16,11 @@ use crate::wire;
 pub(super) async fn up(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     super::start_log(&config.log, context.global.verbose)?;
-    Box::pin(wire::run(config, wire::UpOptions::default()))
+    let options = wire::UpOptions {
+        inputs: Some(wire::inputs(context.global.config.as_deref())),
+        ..wire::UpOptions::default()
+    };
+    Box::pin(wire::run(config, options))
         .await
         .map_err(|error| Failure::failed(super::chain(error.as_ref())))?;
     Ok(Exit::Done)
@@ -52,17 +56,24 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
             let path = file.as_deref().or(context.global.config.as_deref());
             let config = load(path)?;
             if screen.json {
-                screen.print_json(&serde_json::json!({"valid": true, "file": config.file}))?;
+                screen.print_json(&serde_json::json!({"valid": true, "file": config.file, "warnings": config.warnings}))?;
             } else {
                 let from = config.file.as_ref().map_or_else(
                     || "there is no file; the defaults and the environment are valid".to_owned(),
                     |file| format!("{} is valid", file.display()),
                 );
                 screen.print(&format!("{} {from}\n", screen.paint(Tone::Good, "✔")))?;
+                for warning in &config.warnings {
+                    screen.print(&format!(
+                        "{} {}\n",
+                        screen.paint(Tone::Warn, "!"),
+                        clean(warning)
+                    ))?;
+                }
             }
         }
         ConfigCommand::Show => {
-            let text = wire::describe_config(&context.config()?);
+            let text = crate::config::describe(&context.config()?);
             if screen.json {
                 // As data where it is TOML, which JSON can hold.
                 let value = toml::from_str::<toml::Table>(&text)
@@ -80,8 +91,8 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
 
 /// The configuration, or why it is not valid: always exit code 2.
 pub(super) fn load(file: Option<&Path>) -> Result<crate::config::Config, Failure> {
-    wire::load_config(file)
-        .map_err(|error| Failure::new(Exit::Usage, "config_invalid", super::chain(error.as_ref())))
+    crate::config::load(&wire::inputs(file))
+        .map_err(|error| Failure::new(Exit::Usage, "config_invalid", error.to_string()))
 }
 
 pub(super) fn completions(context: &Context, shell: clap_complete::Shell) -> Result<Exit, Failure> {

@@ -32,7 +32,7 @@ use crate::{
         learn::Records,
         observe::World,
     },
-    ports::{Cadence, Clock, Fact, Sample, Store, StoreError},
+    ports::{Cadence, Clock, Depth, Fact, Sample, Store, StoreError},
 };
 
 /// Facts that are kept while the journal takes no writes; beyond that the newest are refused, loudly.
@@ -147,6 +147,9 @@ impl State {
                 result,
                 depth,
             } if generation == self.generation => {
+                if depth == Depth::Full {
+                    self.last_runs.insert("full_monitoring", began_at);
+                }
                 self.observed(source, began_at, took, result).await;
             }
             Stimulus::Signalled {

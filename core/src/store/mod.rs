@@ -101,7 +101,7 @@ pub async fn open(url: &str, data_dir: &Path) -> Result<Arc<SqlStore>, StoreErro
         Dialect::Postgres => &POSTGRES_MIGRATIONS,
     };
     migrations
-        .run(&mut connection)
+        .run_direct(None, &mut connection, false)
         .await
         .map_err(|error| match error {
             MigrateError::VersionMissing(version) => StoreError::Open(format!(

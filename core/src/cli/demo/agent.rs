@@ -75,6 +75,7 @@ impl DemoAgent {
         let options = wire::UpOptions {
             shutdown: shutdown.clone(),
             embedded: true,
+            inputs: None,
         };
         let config = configuration(&dir, host, label, token.clone());
         let (tell_end, mut ended) = watch::channel(None);

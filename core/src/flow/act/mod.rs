@@ -84,11 +84,7 @@ pub enum Execution {
 /// How one step ended, inside the executor.
 enum StepEnd {
     Succeeded(String),
-    Failed {
-        result: StepResult,
-        details: String,
-        was_applied: bool,
-    },
+    Failed { details: String, was_applied: bool },
     LeftOpen,
 }
 
@@ -106,7 +102,6 @@ impl Executor {
                 StepEnd::Failed {
                     details,
                     was_applied,
-                    ..
                 } => {
                     let mut undone = Vec::new();
                     if was_applied {
@@ -158,7 +153,6 @@ impl Executor {
             Ok(actuator) => actuator,
             Err(error) => {
                 return StepEnd::Failed {
-                    result: StepResult::Skipped,
                     details: words(&error),
                     was_applied: false,
                 };
@@ -170,7 +164,6 @@ impl Executor {
                 let details =
                     format!("nothing was done, because the intent could not be journaled: {error}");
                 return StepEnd::Failed {
-                    result: StepResult::Skipped,
                     details,
                     was_applied: false,
                 };
@@ -269,7 +262,6 @@ impl Executor {
             .await;
         self.conclude(intent, result, details.clone()).await;
         StepEnd::Failed {
-            result,
             details,
             was_applied,
         }

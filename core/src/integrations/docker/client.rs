@@ -8,8 +8,7 @@
 use std::{
     error::Error as _,
     fmt, io,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -19,10 +18,8 @@ use serde::de::DeserializeOwned;
 
 use crate::ports::{ActError, SourceError};
 
-use super::models::VersionModel;
+use super::{endpoint::Endpoint, models::VersionModel};
 
-/// Where Docker listens when nobody says otherwise.
-const USUAL_SOCKET: &str = "/var/run/docker.sock";
 /// The newest API version that this integration was written against; later ones change shapes (`/system/df` in 1.52).
 const NEWEST_API: ApiVersion = ApiVersion(1, 51);
 /// The oldest API version that has everything used here (one-shot stats).
@@ -115,105 +112,6 @@ impl Failure {
     }
 }
 
-/// How the engine is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    /// A Unix socket; absent: the first of the usual ones that is there.
-    Unix(Option<PathBuf>),
-    /// host:port, in the clear.
-    Tcp(String),
-    /// host:port, with the certificates in this directory.
-    Tls {
-        address: String,
-        certificates: PathBuf,
-    },
-}
-
-impl Endpoint {
-    /// Reads Docker's notation. `tls` is the directory of the certificates, where `DOCKER_TLS_VERIFY` asks for TLS.
-    pub(super) fn parse(host: Option<&str>, tls: Option<PathBuf>) -> Result<Self, String> {
-        let Some(host) = host.map(str::trim).filter(|host| !host.is_empty()) else {
-            return Ok(Self::Unix(None));
-        };
-        if let Some(path) = host.strip_prefix("unix://") {
-            if !path.starts_with('/') {
-                return Err(format!(
-                    "`{host}` should name a socket by its full path, as unix:///var/run/docker.sock"
-                ));
-            }
-            return Ok(Self::Unix(Some(path.into())));
-        }
-        if host.starts_with('/') {
-            return Ok(Self::Unix(Some(host.into())));
-        }
-        let (scheme, address) = host.split_once("://").unwrap_or(("", ""));
-        // A user and password in the address are of no use to an engine, and would show up in logs.
-        let address = address
-            .rsplit_once('@')
-            .map_or(address, |(_, address)| address)
-            .trim_end_matches('/');
-        match (scheme, tls) {
-            (_, _) if address.is_empty() => Err(unsupported(scheme)),
-            ("tcp", Some(certificates)) | ("https", Some(certificates)) => Ok(Self::Tls {
-                address: address.to_owned(),
-                certificates,
-            }),
-            ("tcp" | "http", None) | ("http", Some(_)) => Ok(Self::Tcp(address.to_owned())),
-            ("https", None) => Err(
-                "an https:// address needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH with ca.pem, cert.pem and key.pem"
-                    .to_owned(),
-            ),
-            _ => Err(unsupported(scheme)),
-        }
-    }
-
-    fn socket(&self) -> Option<PathBuf> {
-        match self {
-            Self::Unix(Some(path)) => Some(path.clone()),
-            Self::Unix(None) => Some(
-                usual_sockets()
-                    .into_iter()
-                    .find(|path| path.exists())
-                    .unwrap_or_else(|| USUAL_SOCKET.into()),
-            ),
-            Self::Tcp(_) | Self::Tls { .. } => None,
-        }
-    }
-
-    /// Whether the engine runs on this machine, so that its containers' processes can be seen here.
-    pub(super) const fn is_local(&self) -> bool {
-        matches!(self, Self::Unix(_))
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(_) => {
-                let path = self.socket().unwrap_or_default();
-                write!(f, "unix://{}", path.display())
-            }
-            Self::Tcp(address) | Self::Tls { address, .. } => write!(f, "tcp://{address}"),
-        }
-    }
-}
-
-fn unsupported(scheme: &str) -> String {
-    if scheme == "ssh" {
-        return "ssh:// is not supported: forward the engine's socket (`ssh -NL /path/docker.sock:/var/run/docker.sock host`) and name it as unix:///path/docker.sock".to_owned();
-    }
-    "the engine's address should read unix:///path/to/docker.sock or tcp://host:port".to_owned()
-}
-
-/// Docker's usual socket, then that of a rootless Docker.
-fn usual_sockets() -> Vec<PathBuf> {
-    let mut all = vec![PathBuf::from(USUAL_SOCKET)];
-    if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR") {
-        all.push(Path::new(&runtime).join("docker.sock"));
-    }
-    all
-}
-
 /// A negotiated connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Connected {
@@ -248,14 +146,21 @@ impl Connected {
 #[derive(Debug)]
 pub(super) struct Client {
     endpoint: Endpoint,
-    connected: Mutex<Option<Connected>>,
+    negotiated: Mutex<Negotiated>,
+}
+
+#[derive(Debug, Default)]
+struct Negotiated {
+    last: Option<Connected>,
+    /// The connection was lost since: another daemon may answer at the same address.
+    lost: bool,
 }
 
 impl Client {
-    pub(super) const fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
-            connected: Mutex::new(None),
+            negotiated: Mutex::default(),
         }
     }
 
@@ -268,26 +173,29 @@ impl Client {
         format!("the Docker engine at {}", self.endpoint)
     }
 
+    fn negotiated(&self) -> MutexGuard<'_, Negotiated> {
+        super::lock(&self.negotiated)
+    }
+
     /// What is known of the engine from the last negotiation.
     pub(super) fn known(&self) -> Option<Connected> {
-        self.connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.negotiated().last.clone()
     }
 
-    fn remember(&self, connected: Option<Connected>) {
-        *self
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = connected;
-    }
-
-    /// The connection, negotiated anew where there is none.
+    /// The connection, negotiated anew where there is none or it was lost.
     pub(super) async fn connected(&self) -> Result<Connected, Failure> {
-        if let Some(connected) = self.known() {
-            return Ok(connected);
+        let usable = {
+            let negotiated = self.negotiated();
+            negotiated.last.clone().filter(|_| !negotiated.lost)
+        };
+        match usable {
+            Some(connected) => Ok(connected),
+            None => self.negotiate().await,
         }
+    }
+
+    /// Asks the engine for its version and settles on one of the API.
+    pub(super) async fn negotiate(&self) -> Result<Connected, Failure> {
         let docker = self.transport()?;
         let body = limited(QUICK, self.body(&docker, "/version".to_owned())).await?;
         let found: VersionModel = parse(&body)?;
@@ -310,8 +218,20 @@ impl Client {
             api: offered.min(NEWEST_API),
             version: found.version,
         };
-        tracing::info!(endpoint = %self.endpoint, version = %connected.version, api = %connected.api, "connected to the container engine");
-        self.remember(Some(connected.clone()));
+        let before = std::mem::replace(
+            &mut *self.negotiated(),
+            Negotiated {
+                last: Some(connected.clone()),
+                lost: false,
+            },
+        );
+        if before.lost
+            || before
+                .last
+                .is_none_or(|last| last.version != connected.version)
+        {
+            tracing::info!(endpoint = %self.endpoint, version = %connected.version, api = %connected.api, "connected to the container engine");
+        }
         Ok(connected)
     }
 
@@ -376,10 +296,9 @@ impl Client {
         self.heed(limited(limit, calling).await)
     }
 
-    /// After a lost connection another daemon may answer at the same address: negotiate again.
     fn heed<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(Failure::Unreachable(_) | Failure::TimedOut(_)) = &answer {
-            self.remember(None);
+        if let Err(Failure::Unreachable(_)) = &answer {
+            self.negotiated().lost = true;
         }
         answer
     }
@@ -565,45 +484,6 @@ pub(super) fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_dockers_notation_of_addresses() {
-        let parse = |host, tls: Option<&str>| Endpoint::parse(host, tls.map(PathBuf::from));
-        assert_eq!(parse(None, None), Ok(Endpoint::Unix(None)));
-        assert_eq!(parse(Some(" "), None), Ok(Endpoint::Unix(None)));
-        assert_eq!(
-            parse(Some("unix:///run/x.sock"), Some("/certs")),
-            Ok(Endpoint::Unix(Some("/run/x.sock".into())))
-        );
-        assert_eq!(
-            parse(Some("tcp://10.0.0.2:2375"), None),
-            Ok(Endpoint::Tcp("10.0.0.2:2375".to_owned()))
-        );
-        assert_eq!(
-            parse(Some("tcp://10.0.0.2:2376/"), Some("/certs")),
-            Ok(Endpoint::Tls {
-                address: "10.0.0.2:2376".to_owned(),
-                certificates: "/certs".into()
-            })
-        );
-        for (bad, hint) in [
-            ("ssh://root@nas", "forward"),
-            ("unix://relative", "full path"),
-            ("nonsense", "tcp://host:port"),
-            ("https://nas:2376", "DOCKER_CERT_PATH"),
-            ("tcp://", "tcp://host:port"),
-        ] {
-            let error = parse(Some(bad), None).unwrap_err();
-            assert!(error.contains(hint), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn credentials_in_an_address_are_not_kept() {
-        let endpoint = Endpoint::parse(Some("tcp://me:secret@nas:2375"), None).unwrap();
-        assert_eq!(endpoint.to_string(), "tcp://nas:2375");
-        assert!(!format!("{endpoint:?}").contains("secret"));
-    }
 
     #[test]
     fn versions_compare_as_numbers() {

@@ -42,6 +42,7 @@ pub(super) async fn watch(
     client: Arc<Client>,
     cache: Arc<Mutex<Cache>>,
     node: String,
+    only_label: Option<&str>,
     since: Timestamp,
 ) -> Result<BoxStream<'static, Result<Signal, SourceError>>, SourceError> {
     let engine = client
@@ -50,10 +51,13 @@ pub(super) async fn watch(
         .map_err(|failure| failure.into_source_error(client.who()))?;
     // Times are inclusive for the engine; what happened at `since` is known.
     let after = since.as_nanosecond() + 1;
-    let filters = std::collections::HashMap::from([
+    let mut filters = std::collections::HashMap::from([
         ("type", vec!["container"]),
         ("event", HEEDED.into_iter().chain([ALSO_HEEDED]).collect()),
     ]);
+    if let Some(label) = only_label {
+        filters.insert("label", vec![label]);
+    }
     let options = EventsOptionsBuilder::default()
         .since(&format!(
             "{}.{:09}",

@@ -40,12 +40,10 @@ fn memory(
     body: &mut ContainerUpdateBody,
 ) -> Result<(), String> {
     let Some(wanted) = to else {
-        body.memory = Some(-1);
-        // A swap limit without a memory limit is refused.
-        if config.memory_swap > 0 {
-            body.memory_swap = Some(-1);
-        }
-        return Ok(());
+        return Err(
+            "Docker can't take a memory limit away from a container that exists; raise it to the host's memory instead"
+                .to_owned(),
+        );
     };
     if wanted < LEAST_MEMORY {
         return Err(format!(
@@ -55,14 +53,17 @@ fn memory(
     }
     let wanted = i64::try_from(wanted).map_err(|_| "the memory limit is too large".to_owned())?;
     body.memory = Some(wanted);
-    if config.memory_swap > 0 {
+    // The engine refuses to raise the memory alone, even where swap is not limited.
+    body.memory_swap = Some(if config.memory_swap > 0 {
         // The swap that it may use besides its memory stays as much as it was.
         let swap = config
             .memory_swap
             .saturating_sub(config.memory.max(0))
             .max(0);
-        body.memory_swap = Some(wanted.saturating_add(swap));
-    }
+        wanted.saturating_add(swap)
+    } else {
+        -1
+    });
     Ok(())
 }
 
@@ -137,10 +138,13 @@ mod tests {
         );
         for untouched in [SWAP_UNLIMITED, NO_SWAP_ACCOUNTING] {
             let body = to(untouched, Some(256), None).unwrap();
-            assert_eq!((body.memory, body.memory_swap), (Some(256 << 20), None));
+            assert_eq!((body.memory, body.memory_swap), (Some(256 << 20), Some(-1)));
         }
-        let freed = to(SWAP_AS_MUCH, None, None).unwrap();
-        assert_eq!((freed.memory, freed.memory_swap), (Some(-1), Some(-1)));
+        assert!(
+            to(SWAP_AS_MUCH, None, None)
+                .unwrap_err()
+                .contains("take a memory limit away")
+        );
     }
 
     #[test]

@@ -131,8 +131,9 @@ impl Reader {
     }
 }
 
-/// Text without escape sequences (colours and worse: a log is written by strangers and shown on terminals) and control characters.
-fn plain(text: &str) -> String {
+/// Text without escape sequences (colours and worse: a log is written by strangers and shown on terminals) and control characters other
+/// than tabs and line ends.
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -143,7 +144,7 @@ fn plain(text: &str) -> String {
                     chars.by_ref().find(|c| ('@'..='~').contains(c));
                 }
             }
-            '\t' => out.push('\t'),
+            '\t' | '\n' => out.push(c),
             c if c.is_control() => {}
             c => out.push(c),
         }

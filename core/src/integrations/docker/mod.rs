@@ -5,6 +5,7 @@
 //! without a permit, address a container by its name when changing it, or read a container's environment.
 
 mod client;
+mod endpoint;
 mod models;
 
 mod labels;
@@ -44,8 +45,9 @@ use crate::{
 };
 
 use cache::Cache;
-use client::{Client, Endpoint};
+use client::Client;
 use disk_usage::DiskUsageState;
+use endpoint::Endpoint;
 
 /// The name of this source, of the engine resource and of its version.
 pub const NAME: &str = "docker";
@@ -55,6 +57,8 @@ pub struct DockerEngine {
     node: String,
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
+    /// Look only at containers with this label.
+    only_label: Option<String>,
     concurrency: usize,
     cache: Arc<Mutex<Cache>>,
     disk_usage: Arc<Mutex<DiskUsageState>>,
@@ -92,6 +96,7 @@ pub fn connect(
         node: node.to_owned(),
         client: Arc::new(Client::new(endpoint)),
         clock,
+        only_label: config.only_label.clone(),
         concurrency: config.concurrency.clamp(1, 64),
         cache: Arc::default(),
         disk_usage: Arc::default(),
@@ -111,6 +116,20 @@ impl DockerEngine {
     /// The engine's own resource.
     fn engine_id(&self) -> ResourceId {
         ResourceId::new(self.node.as_str(), ResourceKind::Engine, NAME)
+    }
+
+    /// The request for the list of containers that are looked after.
+    fn list_path(&self) -> String {
+        match &self.only_label {
+            None => "/containers/json?all=1".to_owned(),
+            Some(label) => {
+                let filters = serde_json::json!({ "label": [label] }).to_string();
+                format!(
+                    "/containers/json?all=1&filters={}",
+                    client::encode(&filters)
+                )
+            }
+        }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

@@ -62,6 +62,8 @@ pub(super) struct Inspect {
     pub(super) host_config: HostConfigModel,
     #[serde(deserialize_with = "or_default")]
     pub(super) mounts: Vec<MountModel>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) network_settings: NetworkSettingsModel,
 }
 
 impl Inspect {
@@ -130,6 +132,30 @@ pub(super) struct HostConfigModel {
     pub(super) restart_policy: RestartPolicyModel,
     #[serde(deserialize_with = "or_default")]
     pub(super) port_bindings: HashMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct NetworkSettingsModel {
+    /// `80/tcp` → where it is published, or null while it is only exposed. Empty while the container does not run.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) ports: HashMap<String, Option<Vec<PortBindingModel>>>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) networks: HashMap<String, EndpointModel>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct PortBindingModel {
+    pub(super) host_ip: String,
+    pub(super) host_port: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct EndpointModel {
+    #[serde(rename = "IPAddress")]
+    pub(super) ip_address: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -54,10 +54,15 @@ impl Source for DockerEngine {
 
     async fn observe(&self, depth: Depth) -> Result<Observation, SourceError> {
         let failed = |failure: Failure| failure.into_source_error(self.client.who());
-        let engine = self.client.connected().await.map_err(failed)?;
+        // A full reading notices a daemon that was exchanged unseen.
+        let engine = match depth {
+            Depth::Cycle => self.client.connected().await,
+            Depth::Full => self.client.negotiate().await,
+        }
+        .map_err(failed)?;
         let listed: Vec<Summary> = self
             .client
-            .get("/containers/json?all=1", LIST)
+            .get(&self.list_path(), LIST)
             .await
             .map_err(failed)?;
         if depth == Depth::Full {
@@ -101,6 +106,7 @@ impl Source for DockerEngine {
             Arc::clone(&self.client),
             Arc::clone(&self.cache),
             self.node.clone(),
+            self.only_label.as_deref(),
             since,
         )
         .await

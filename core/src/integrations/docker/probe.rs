@@ -335,7 +335,7 @@ pub(super) fn size(bytes: u64) -> String {
     for (unit, name) in UNITS {
         if bytes >= unit {
             let tenths = bytes / (unit / 10).max(1);
-            return if bytes % unit == 0 || tenths >= 1000 {
+            return if bytes.is_multiple_of(unit) || tenths >= 1000 {
                 format!("{} {name}", bytes / unit)
             } else {
                 format!("{}.{} {name}", tenths / 10, tenths % 10)

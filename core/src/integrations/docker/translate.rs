@@ -5,13 +5,14 @@
 
 use jiff::Timestamp;
 use steward_api::{
-    ContainerFacts, ContainerHealth, ContainerStatus, Health, Limits, RestartPolicy,
+    ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, Health, Limits, RestartPolicy,
 };
 
 use crate::redact::redact;
 
 use super::{
     labels,
+    logs::plain,
     models::{HostConfigModel, Inspect, RestartPolicyModel, Summary},
 };
 
@@ -57,6 +58,8 @@ pub(super) fn facts(inspect: &Inspect) -> ContainerFacts {
         labels: labels::parse(&inspect.config.labels),
         has_ports: !inspect.config.exposed_ports.is_empty()
             || !inspect.host_config.port_bindings.is_empty(),
+        ports: ports(inspect),
+        addresses: addresses(inspect),
         has_health_check: has_health_check || state.health.is_some(),
         auto_remove: inspect.host_config.auto_remove,
         memory_limit_bytes: limits.memory_bytes,
@@ -66,6 +69,54 @@ pub(super) fn facts(inspect: &Inspect) -> ContainerFacts {
         )]
         cpu_limit_cores: limits.cpu_millicores.map(|milli| milli as f64 / 1000.0),
     }
+}
+
+/// TCP ports that it publishes or exposes, by number. While it does not run, what its image exposes.
+fn ports(inspect: &Inspect) -> Vec<ContainerPort> {
+    let tcp = |key: &str| {
+        key.strip_suffix("/tcp")
+            .and_then(|port| port.parse::<u16>().ok())
+    };
+    let mut found: Vec<ContainerPort> = inspect
+        .network_settings
+        .ports
+        .iter()
+        .filter_map(|(key, bindings)| {
+            let binding = bindings.as_ref().and_then(|bindings| bindings.first());
+            Some(ContainerPort {
+                container: tcp(key)?,
+                published: binding.and_then(|binding| binding.host_port.parse().ok()),
+                published_on: binding.map(|binding| binding.host_ip.clone()),
+            })
+        })
+        .collect();
+    for container in inspect
+        .config
+        .exposed_ports
+        .keys()
+        .filter_map(|key| tcp(key))
+    {
+        if !found.iter().any(|port| port.container == container) {
+            found.push(ContainerPort {
+                container,
+                published: None,
+                published_on: None,
+            });
+        }
+    }
+    found.sort_by_key(|port| port.container);
+    found
+}
+
+/// Its addresses on the engine's networks, sorted.
+fn addresses(inspect: &Inspect) -> Vec<String> {
+    let networks = inspect.network_settings.networks.values();
+    let mut found: Vec<String> = networks
+        .map(|endpoint| endpoint.ip_address.clone())
+        .filter(|address| !address.is_empty())
+        .collect();
+    found.sort();
+    found
 }
 
 /// Brings facts from an earlier inspection up to what the list says now.
@@ -283,11 +334,7 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 
 /// The end of a text, cleared of secrets and control characters.
 fn shorten(text: &str, most: usize) -> String {
-    let clean: String = redact(text)
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect();
+    let clean = plain(&redact(text)).trim().to_owned();
     let count = clean.chars().count();
     if count <= most {
         return clean;
@@ -349,7 +396,7 @@ mod tests {
             judge(&facts),
             (
                 Health::Unhealthy,
-                "its health check fails: [31mconnection refused[0m".to_owned()
+                "its health check fails: connection refused".to_owned()
             )
         );
     }

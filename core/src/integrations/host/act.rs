@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{Config, Script},
     ports::{ActError, Actuator, Permit, Reading},
-    redact::redact,
+    redact::{redact, redact_lines},
 };
 
 /// How much of a script's output is kept in the record.
@@ -389,7 +389,7 @@ fn journal_size(bytes: u64) -> String {
 
 /// Output for the record: cleared of secrets first, then cut to its end, since that is where a program says what went wrong.
 fn shown(output: &str) -> String {
-    let clean = redact(output.trim());
+    let clean = redact_lines(output.trim().lines()).join("\n");
     if clean.len() <= SHOWN {
         return clean;
     }

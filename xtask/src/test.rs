@@ -1,0 +1,144 @@
+//! `cargo xtask test`: formatting, lints, every test, and the truth about what was skipped.
+//!
+//! What flows through: a filter for tests' names in; cargo's own words out, and behind them what had to be skipped, if anything.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    cargo::{cargo, run, works},
+    engine, machine,
+};
+
+/// Checks everything.
+pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
+    if let Some(option) = arguments.iter().find(|word| word.starts_with('-')) {
+        return Err(format!(
+            "test takes a part of tests' names, not `{option}`; see `cargo xtask help`"
+        ));
+    }
+    machine::need_c_compiler()?;
+    let skips = Skips::new();
+    if works(cargo().args(["fmt", "--version"])) {
+        run(
+            cargo().args(["fmt", "--all", "--check"]),
+            "the check of formatting",
+        )
+        .map_err(|reason| format!("{reason}; put it right with: cargo fmt --all"))?;
+    } else {
+        skips.add("the check of formatting: rustfmt is missing; get it with: rustup component add rustfmt");
+    }
+    if works(cargo().args(["clippy", "--version"])) {
+        let lints = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        run(cargo().args(lints), "the check of lints")?;
+    } else {
+        skips
+            .add("the check of lints: clippy is missing; get it with: rustup component add clippy");
+    }
+
+    machine::provide();
+    let private = match engine::for_tests() {
+        Ok(None) => None,
+        Ok(Some(engine)) => {
+            eprintln!(
+                "xtask: no container engine is running; the tests get one of their own at {}",
+                engine.host()
+            );
+            Some(engine)
+        }
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            None
+        }
+    };
+    let mut command = cargo();
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(arguments)
+        .env("STEWARD_TEST_SKIPS", &skips.file);
+    if let Some(engine) = &private {
+        command.env("DOCKER_HOST", engine.host());
+    }
+    let tested = run(&mut command, "a test");
+    drop(private);
+    skips.show();
+    tested
+}
+
+/// What was skipped, as written down by the tests themselves.
+struct Skips {
+    file: PathBuf,
+}
+
+impl Skips {
+    fn new() -> Self {
+        let file = std::env::temp_dir().join(format!("steward-skips-{}", std::process::id()));
+        let _ = std::fs::remove_file(&file);
+        Self { file }
+    }
+
+    fn add(&self, what: &str) {
+        use std::io::Write as _;
+        let written = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.file)
+            .and_then(|mut file| writeln!(file, "SKIPPED: {what}"));
+        if let Err(error) = written {
+            eprintln!(
+                "xtask: SKIPPED: {what} (and {}: {error})",
+                self.file.display()
+            );
+        }
+    }
+
+    /// Says nothing where nothing was skipped, so that cargo's own words come last.
+    fn show(&self) {
+        let lines = lines(&self.file);
+        if !lines.is_empty() {
+            println!("\n{} skipped, none of which counts as passed:", lines.len());
+            for line in lines {
+                println!("  {line}");
+            }
+        }
+    }
+}
+
+impl Drop for Skips {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+fn lines(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_are_collected_each_once() {
+        let skips = Skips::new();
+        assert!(lines(&skips.file).is_empty());
+        skips.add("b: no engine");
+        skips.add("a: no server");
+        skips.add("a: no server");
+        let all: Vec<String> = lines(&skips.file).into_iter().collect();
+        assert_eq!(all, ["SKIPPED: a: no server", "SKIPPED: b: no engine"]);
+        let file = skips.file.clone();
+        drop(skips);
+        assert!(!file.exists());
+    }
+}

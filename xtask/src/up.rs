@@ -1,0 +1,33 @@
+//! `cargo xtask up`: from a fresh machine to a running Steward.
+//!
+//! What flows through: arguments for `steward up`, unchanged. Once built, Steward takes this program's place, so that signals and the exit
+//! code are its own.
+
+use std::process::Command;
+
+use crate::{cargo, machine};
+
+/// Builds Steward and becomes `steward up`.
+pub(crate) fn up(arguments: &[String]) -> Result<(), String> {
+    machine::need_c_compiler()?;
+    eprintln!(
+        "xtask: building Steward in release mode; the first build takes a few minutes, later ones seconds"
+    );
+    let steward = cargo::build("steward", "steward")?;
+    eprintln!("xtask: {} up {}", steward.display(), arguments.join(" "));
+    let mut command = Command::new(steward);
+    command.arg("up").args(arguments);
+    become_it(command)
+}
+
+#[cfg(unix)]
+fn become_it(mut command: Command) -> Result<(), String> {
+    use std::os::unix::process::CommandExt as _;
+    // Returns only where it fails.
+    Err(format!("can't run Steward: {}", command.exec()))
+}
+
+#[cfg(not(unix))]
+fn become_it(mut command: Command) -> Result<(), String> {
+    cargo::run(&mut command, "Steward")
+}
