@@ -42,7 +42,8 @@ struct TokenFile {
 #[derive(Deserialize)]
 struct TokenEntry {
     role: Role,
-    token: SecretString,
+    #[serde(alias = "token")]
+    secret: SecretString,
 }
 
 /// What was found about the agent on this machine.
@@ -130,7 +131,7 @@ pub(crate) fn read_token(dir: &Path) -> Result<SecretString, Failure> {
     file.token
         .into_iter()
         .max_by_key(|entry| entry.role)
-        .map(|entry| entry.token)
+        .map(|entry| entry.secret)
         .ok_or_else(|| {
             Failure::new(
                 Exit::NotAllowed,
@@ -245,7 +246,7 @@ mod tests {
         .unwrap();
         std::fs::write(
             dir.path().join("tokens.toml"),
-            "[[token]]\nname=\"v\"\nrole=\"viewer\"\ntoken=\"stw_v\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\ntoken=\"stw_a\"\n",
+            "[[token]]\nname=\"v\"\nrole=\"viewer\"\nsecret=\"stw_v\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\nsecret=\"stw_a\"\n",
         )
         .unwrap();
         dir
@@ -307,7 +308,7 @@ mod tests {
     fn a_token_file_that_can_not_be_used_says_so_without_its_content() {
         let dir = agent_dir();
         let tokens = dir.path().join("tokens.toml");
-        std::fs::write(&tokens, "[[token]]\nrole=\"admin\"\ntoken=stw_secret\n").unwrap();
+        std::fs::write(&tokens, "[[token]]\nrole=\"admin\"\nsecret=stw_secret\n").unwrap();
         let failure = choose(&global(None, None), &[dir.path().into()], None).unwrap_err();
         assert_eq!(failure.exit_code(), 6);
         assert!(!failure.to_string().contains("stw_secret"), "{failure}");
