@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
-use steward_api::{ContainerStatus, Resource};
+use secrecy::{ExposeSecret, SecretString};
+use steward_api::{ContainerStatus, Resource, Role};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +60,19 @@ pub fn inputs(file: Option<&Path>) -> Inputs {
 /// Where Steward keeps its own files.
 pub fn data_dir() -> PathBuf {
     inputs(None).data_dir().unwrap_or_default()
+}
+
+/// The token of the highest role in a data directory's token file, for a command line on the same machine.
+///
+/// # Errors
+/// Where the file can't be read or understood; never with a token in it.
+pub fn local_token(dir: &Path) -> Result<Option<SecretString>, server::TokenError> {
+    for role in [Role::Admin, Role::Operator, Role::Viewer] {
+        if let Some(token) = server::local_token(dir, role)? {
+            return Ok(Some(token));
+        }
+    }
+    Ok(None)
 }
 
 /// Opens the database of a configuration without running an agent.
@@ -177,7 +190,10 @@ async fn ended_by_signal() -> anyhow::Result<&'static str> {
 }
 
 /// The rules and patterns of all integrations.
-fn knowledge() -> (Vec<Box<dyn Rule>>, Vec<Box<dyn Pattern>>) {
+type Knowledge = (Vec<Box<dyn Rule>>, Vec<Box<dyn Pattern>>);
+
+/// What all integrations know of their own kinds.
+fn knowledge() -> Knowledge {
     let rules: Vec<Box<dyn Rule>> = vec![
         Box::new(docker::rules::EngineRule),
         Box::new(docker::rules::ContainerRule),

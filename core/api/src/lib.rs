@@ -8,12 +8,14 @@
 //! Compatibility: fields may be added (with `#[serde(default)]` where they are read back), never renamed or removed.
 
 mod action;
+mod container;
 mod decision;
 mod diagnosis;
 mod endpoint;
 mod event;
 mod finding;
 mod incident;
+mod metric;
 mod plan;
 mod problem;
 mod resource;
@@ -21,21 +23,25 @@ mod task;
 mod views;
 
 pub use action::{Action, ActionName, ContainerRef, Limits, Risk, TaskType};
+pub use container::{
+    ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, Labels,
+    RestartPolicy,
+};
 pub use decision::{Autonomy, Decision, Verdict};
 pub use diagnosis::{Diagnosis, Urgency};
 pub use endpoint::*;
 pub use event::{Envelope, Event, IncidentChange, StepResult, TaskChange};
 pub use finding::{Evidence, Finding, Problem, Severity};
 pub use incident::{Incident, IncidentId, Phase, Resolution, ResolutionKind, TimelineEntry};
+pub use metric::Metric;
 pub use plan::{
     ContainerCondition, Plan, PlanError, PlanHash, Precondition, Step, Undo, Verification,
 };
 pub use problem::{ErrorCode, ProblemDetails};
 pub use resource::{
-    ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, DatabaseFacts,
-    Dependency, DependencyCondition, DiskFacts, EngineFacts, Facts, Health, HostFacts, IdError,
-    Labels, Metric, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, RestartPolicy,
-    ServiceFacts, Unreadable,
+    DatabaseFacts, Dependency, DependencyCondition, DiskFacts, EngineFacts, Facts, Health,
+    HostFacts, IdError, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, ServiceFacts,
+    Unreadable,
 };
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,

@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use steward_api::{Channel, Role};
+use steward_api::Channel;
 
 use super::{
     args::Global,
@@ -31,19 +31,6 @@ pub(crate) struct AgentFile {
     /// Its process.
     #[serde(default)]
     pub(crate) pid: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct TokenFile {
-    #[serde(default)]
-    token: Vec<TokenEntry>,
-}
-
-#[derive(Deserialize)]
-struct TokenEntry {
-    role: Role,
-    #[serde(alias = "token")]
-    secret: SecretString,
 }
 
 /// What was found about the agent on this machine.
@@ -99,49 +86,23 @@ pub(crate) fn find_local(dirs: &[PathBuf]) -> Result<Local, Failure> {
     })
 }
 
-/// The best token in a token file: that of the highest role.
+/// The best token in a data directory's token file: that of the highest role.
 pub(crate) fn read_token(dir: &Path) -> Result<SecretString, Failure> {
-    let path = dir.join("tokens.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let hint = "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Failure::new(
-                Exit::NotAllowed,
-                "token_unreadable",
-                format!("this account may not read the agent's token file {}. {hint}", path.display()),
-            ),
-            _ => Failure::new(
-                Exit::NotAllowed,
-                "token_missing",
-                format!("can't read the agent's token file {}: {error}. {hint}", path.display()),
-            ),
-        }
-    })?;
-    // The parser's own message would quote the line, and with it the token.
-    let file: TokenFile = toml::from_str(&text).map_err(|_| {
-        Failure::new(
+    let hint =
+        "Run this as the same user as the agent, or give a token with --token or STEWARD_TOKEN.";
+    match crate::wire::local_token(dir) {
+        Ok(Some(token)) => Ok(token),
+        Ok(None) => Err(Failure::new(
+            Exit::NotAllowed,
+            "token_missing",
+            format!("there is no token in {}. {hint}", dir.display()),
+        )),
+        Err(error) => Err(Failure::new(
             Exit::NotAllowed,
             "token_unreadable",
-            format!(
-                "the token file {} is not valid; give a token with --token.",
-                path.display()
-            ),
-        )
-    })?;
-    file.token
-        .into_iter()
-        .max_by_key(|entry| entry.role)
-        .map(|entry| entry.secret)
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::NotAllowed,
-                "token_missing",
-                format!(
-                    "the token file {} holds no token; give one with --token.",
-                    path.display()
-                ),
-            )
-        })
+            format!("{}. {hint}", super::chain(&error)),
+        )),
+    }
 }
 
 /// A client for the agent that is meant.
@@ -246,7 +207,13 @@ mod tests {
         .unwrap();
         std::fs::write(
             dir.path().join("tokens.toml"),
-            "[[token]]\nname=\"v\"\nrole=\"viewer\"\nsecret=\"stw_v\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\nsecret=\"stw_a\"\n",
+            "[[token]]\nname=\"v\"\nrole=\"viewer\"\nsecret=\"stw_v_0123456789abcdef\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\nsecret=\"stw_a_0123456789abcdef\"\n",
+        )
+        .unwrap();
+        // As the agent makes it: a file that others can read is not used.
+        std::fs::set_permissions(
+            dir.path().join("tokens.toml"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
         )
         .unwrap();
         dir
@@ -263,10 +230,13 @@ mod tests {
         let found = chosen(&global(None, None), dir.path());
         assert_eq!(
             found,
-            ("http://127.0.0.1:4711".to_owned(), "stw_a".to_owned())
+            (
+                "http://127.0.0.1:4711".to_owned(),
+                "stw_a_0123456789abcdef".to_owned()
+            )
         );
         let found = chosen(&global(Some("localhost:4711"), None), dir.path());
-        assert_eq!(found.1, "stw_a");
+        assert_eq!(found.1, "stw_a_0123456789abcdef");
     }
 
     #[test]

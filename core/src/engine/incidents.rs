@@ -4,10 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use steward_api::{
     Event, Facts, Health, Incident, IncidentChange, IncidentId, Phase, Resource, ResourceId,
-    ResourceKind, TaskState, Verdict,
+    ResourceKind,
 };
 use tokio::time::timeout;
 
@@ -19,16 +19,13 @@ use super::{
 use crate::{
     flow::{
         correlate::Surroundings,
-        decide::{Answer, Question, decide},
         detect::{Evaluation, evaluate},
     },
-    ports::{Case, ContainerSignal, Coverage, Observation, Signal, SourceError, later},
+    ports::{ContainerSignal, Coverage, Observation, Signal, SourceError},
 };
 
 /// How long may be gathered about an incident before it is diagnosed from what is there.
 const GATHER_WITHIN: Duration = Duration::from_secs(2);
-/// How long a verified fix has to make its finding vanish (a gauge that is averaged over readings) before more is tried.
-const EFFECT_MAY_TAKE: SignedDuration = SignedDuration::from_mins(5);
 /// Failed readings in a row after which a source is said to be down.
 const SOURCE_FAILURES: u32 = 2;
 
@@ -273,8 +270,8 @@ impl State {
                     graph: self.world.graph(),
                     is_busy: &|id| busy.contains_key(id),
                     is_healed: &|incident: &Incident| healed.contains_key(&incident.id),
-                    stabilisation: self.config.docker.stabilisation.into(),
-                    flap_window: self.config.thresholds.flap_window.into(),
+                    stabilisation: self.config.docker.stabilisation,
+                    flap_window: self.config.thresholds.flap_window,
                     now,
                 };
                 let ids = &mut self.ids;
@@ -532,222 +529,5 @@ impl State {
         if once_more && let Some(incident) = self.incidents.by_id(id).cloned() {
             Box::pin(self.investigate(&incident)).await;
         }
-    }
-
-    async fn diagnose(&mut self, id: IncidentId, log: &[String], log_error: Option<String>) {
-        let Some(incident) = self.incidents.by_id(id).cloned() else {
-            return;
-        };
-        let now = self.clock.now();
-        let mut events = Vec::new();
-        let diagnosis = {
-            let history = self
-                .world
-                .history(&incident.resource)
-                .cloned()
-                .unwrap_or_default();
-            let (graph, resources) = self.world.picture();
-            let Some(resource) = resources.get(&incident.resource) else {
-                return;
-            };
-            let failing: Vec<&Resource> = graph
-                .upstream(&incident.resource)
-                .iter()
-                .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
-                .filter_map(|id| resources.get(id))
-                .filter(|resource| {
-                    matches!(
-                        resource.health,
-                        Health::Unhealthy | Health::Restarting | Health::Stopped
-                    )
-                })
-                .map(AsRef::as_ref)
-                .collect();
-            let problems: Vec<_> = incident
-                .findings
-                .iter()
-                .map(|finding| finding.problem)
-                .collect();
-            let case = Case {
-                problem: incident.problem,
-                problems: &problems,
-                resource,
-                history: &history,
-                log,
-                failing_dependencies: &failing,
-            };
-            let mut diagnosis = self.catalogue.diagnose(&case, &incident.findings);
-            if let Some(error) = log_error {
-                diagnosis.evidence.push(steward_api::Evidence::new(
-                    "log",
-                    format!("could not be read: {error}"),
-                ));
-            }
-            diagnosis
-        };
-        let is_news = incident.diagnoses.first().is_none_or(|known| {
-            known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
-        });
-        if is_news {
-            let text = format!(
-                "{} ({} % sure, {})",
-                diagnosis.diagnosis, diagnosis.confidence, diagnosis.source
-            );
-            if let Some(incident) = self.incidents.edit(id, |incident| {
-                incident.phase = incident.phase.max(Phase::Diagnosed);
-                incident.note(now, Phase::Diagnosed, text);
-                incident.diagnoses = vec![diagnosis];
-            }) {
-                events.push(Event::IncidentChanged {
-                    change: IncidentChange::Diagnosed,
-                    incident: Box::new(Incident::clone(&incident)),
-                });
-            }
-        } else {
-            self.incidents
-                .edit(id, |incident| incident.diagnoses = vec![diagnosis]);
-        }
-        let start = self.assess(id, &mut events);
-        self.commit(events).await;
-        if let Some(task) = start {
-            self.begin_task(task).await;
-        }
-    }
-
-    // --------------------------------------------------------------------------------------------------------- assessment
-
-    pub(super) async fn assess_and_commit(&mut self, id: IncidentId) {
-        let mut events = Vec::new();
-        let start = self.assess(id, &mut events);
-        self.commit(events).await;
-        if let Some(task) = start {
-            self.begin_task(task).await;
-        }
-    }
-
-    /// Decides anew about every incident, because something that all decisions rest on has changed.
-    pub(super) async fn reassess_all(&mut self) {
-        let now = self.clock.now();
-        let all: Vec<_> = self
-            .incidents
-            .active()
-            .map(|incident| incident.id)
-            .collect();
-        for id in all {
-            self.wakes.insert((now, Wake::Assess(id)));
-        }
-    }
-
-    /// Decides about an incident; adds what follows to `events`, and says which task is to begin after they are journaled.
-    pub(super) fn assess(
-        &mut self,
-        id: IncidentId,
-        events: &mut Vec<Event>,
-    ) -> Option<steward_api::TaskId> {
-        let incident = self.incidents.by_id(id).cloned()?;
-        let now = self.clock.now();
-        if let Some(since) = self.healed.get(&id) {
-            let patience_ends = later(*since, EFFECT_MAY_TAKE);
-            if now < patience_ends {
-                self.wakes.insert((patience_ends, Wake::Assess(id)));
-                return None;
-            }
-            self.healed.remove(&id);
-        }
-        let open = self
-            .tasks
-            .values()
-            .find(|task| task.incident == Some(id))
-            .cloned();
-        if open
-            .as_ref()
-            .is_some_and(|task| task.status == TaskState::InProgress || task.approved)
-        {
-            return None;
-        }
-        let answer = self.decide(&incident, now)?;
-        let mut start = None;
-        let same_question = open.as_ref().is_some_and(|task| {
-            answer.decision.verdict == Verdict::Ask
-                && answer
-                    .plan
-                    .as_ref()
-                    .is_some_and(|plan| *plan.hash() == task.plan_hash)
-        });
-        if !same_question {
-            events.extend(self.cancel_questions(id, "decided anew"));
-            if let Some(plan) = answer.plan.clone() {
-                let task = self.make_task(&incident, plan, &answer, now);
-                let task_id = task.as_ref().map(|task| task.id);
-                if let Some(task) = task {
-                    events.push(Self::task_event(steward_api::TaskChange::Created, &task));
-                    self.tasks.insert(task.id, task);
-                }
-                if answer.decision.verdict == Verdict::ActNow {
-                    start = task_id;
-                }
-                if let Some(task_id) = task_id {
-                    self.incidents
-                        .edit(id, |incident| incident.tasks.push(task_id));
-                }
-            }
-        }
-        if let Some(at) = answer.decision.retry_at {
-            self.wakes.insert((at, Wake::Assess(id)));
-        }
-        let is_news = incident.decision.as_ref() != Some(&answer.decision)
-            || !same_question && answer.plan.is_some();
-        if is_news {
-            let text = answer.decision.reason.clone();
-            let decision = answer.decision;
-            tracing::info!(incident = %id, verdict = ?decision.verdict, guard = decision.guard, "{text}");
-            if let Some(incident) = self.incidents.edit(id, |incident| {
-                incident.phase = incident.phase.max(Phase::Assessed);
-                incident.note(
-                    now,
-                    Phase::Assessed,
-                    format!("{}: {text}", in_words(decision.verdict)),
-                );
-                incident.decision = Some(decision);
-            }) {
-                events.push(Event::IncidentChanged {
-                    change: IncidentChange::Assessed,
-                    incident: Box::new(Incident::clone(&incident)),
-                });
-            }
-        }
-        start
-    }
-
-    fn decide(&mut self, incident: &Incident, now: Timestamp) -> Option<Answer> {
-        let diagnosis = incident.diagnoses.first()?;
-        let window = self.config.guards.blast_window.into();
-        let recent_faults = self.world.recent_faults(now, window);
-        let local = self.local(now);
-        let incidents = &self.incidents;
-        let (graph, resources) = self.world.picture();
-        Some(decide(&Question {
-            incident,
-            diagnosis,
-            resources,
-            graph,
-            config: &self.config,
-            autonomy: self.autonomy,
-            records: &self.records,
-            actions: &self.actions,
-            recent_faults,
-            has_incident: &|id| incidents.of(id).is_some(),
-            journal_writable: self.store_error.is_none(),
-            now,
-            local,
-        }))
-    }
-}
-
-fn in_words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::ActNow => "Steward acts",
-        Verdict::Ask => "A person is asked",
-        Verdict::Withhold => "Steward withholds",
     }
 }

@@ -4,8 +4,10 @@
 //! flows out: facts to the journal, events to whoever listens, tasks to the executor, and one picture of it all ([`View`]).
 //! What it never does: I/O of its own (sources, actuators and the store stand behind ports), or wait for a source: each has tasks of its own.
 
+mod assessment;
 mod board;
-mod handle;
+pub(crate) mod handle;
+mod heal;
 mod incidents;
 mod ledger;
 pub mod metrics;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use steward_api::{
-    Approval, ApproveRequest, Autonomy, ErrorCode, Event, Health, Incident, IncidentId, LogTail,
-    Phase, Problem, ProblemDetails, RejectRequest, Requester, ResourceId, ResourceKind, Role,
-    Severity, Task, TaskId, Verdict,
+    Approval, ApproveRequest, Autonomy, ErrorCode, Event, Incident, LogTail, Phase, ProblemDetails,
+    RejectRequest, ResourceId, Role, Task, TaskId, Verdict,
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -18,7 +17,6 @@ use super::{
 use crate::{
     flow::{
         act::words,
-        decide::{Planner, Question, heal_plan, weigh_heal},
         tasks::{TaskInput, takes_answer},
     },
     ports::Reading,
@@ -26,7 +24,7 @@ use crate::{
 
 type Reply<T> = oneshot::Sender<Result<T, ProblemDetails>>;
 
-fn need(caller: &Caller, role: Role) -> Result<(), ProblemDetails> {
+pub(super) fn need(caller: &Caller, role: Role) -> Result<(), ProblemDetails> {
     if caller.role >= role {
         Ok(())
     } else {
@@ -38,7 +36,7 @@ fn need(caller: &Caller, role: Role) -> Result<(), ProblemDetails> {
     }
 }
 
-fn store_unavailable(error: &str) -> ProblemDetails {
+pub(super) fn store_unavailable(error: &str) -> ProblemDetails {
     let detail = format!("nothing was changed, because the journal takes no writes now: {error}");
     ProblemDetails::new(ErrorCode::StoreUnavailable, detail)
 }
@@ -342,168 +340,6 @@ impl State {
         self.commit(vec![event]).await;
         problem
     }
-
-    // -------------------------------------------------------------------------------------------------------------- heals
-
-    /// A heal that a person asks for now: the same policy and guards, the same journal.
-    async fn heal(&mut self, name: &str, caller: &Caller) -> Result<Task, ProblemDetails> {
-        need(caller, Role::Operator)?;
-        let id = self.find_container(name)?;
-        if let Some(error) = &self.store_error {
-            return Err(store_unavailable(error));
-        }
-        if let Some(task) = self.busy.get(&id) {
-            return Err(ProblemDetails::new(
-                ErrorCode::NothingToDo,
-                format!("task {task} works on {name} already"),
-            ));
-        }
-        let now = self.clock.now();
-        let incident = self
-            .incidents
-            .of(&id)
-            .map(|incident| Incident::clone(incident));
-        let resource = self.world.get(&id).cloned();
-        match resource.as_ref().map(|resource| resource.health) {
-            None => {
-                return Err(ProblemDetails::new(
-                    ErrorCode::ContainerNotFound,
-                    format!("there is no container {name}"),
-                ));
-            }
-            Some(Health::Healthy) if incident.is_none() => {
-                return Err(ProblemDetails::new(
-                    ErrorCode::NothingToDo,
-                    format!("{name} is healthy"),
-                ));
-            }
-            Some(Health::Unknown)
-                if resource
-                    .as_ref()
-                    .and_then(|r| r.container())
-                    .is_some_and(|facts| facts.status == steward_api::ContainerStatus::Unknown) =>
-            {
-                let detail = format!("how {name} is can't be read now");
-                return Err(ProblemDetails::new(ErrorCode::EngineUnavailable, detail));
-            }
-            Some(_) => {}
-        }
-        let subject = incident.clone().unwrap_or_else(|| asked_for(&id, now));
-        let local = self.local(now);
-        let recent_faults = self
-            .world
-            .recent_faults(now, self.config.guards.blast_window.into());
-        let diagnosis = subject
-            .diagnoses
-            .first()
-            .cloned()
-            .unwrap_or_else(|| asked_diagnosis(caller));
-        let answer = {
-            let incidents = &self.incidents;
-            let (graph, resources) = self.world.picture();
-            let planner = Planner {
-                resources,
-                graph,
-                config: &self.config,
-            };
-            let plan = heal_plan(&planner, &id).map_err(|problem| {
-                ProblemDetails::new(ErrorCode::NothingToDo, problem.to_string())
-            })?;
-            weigh_heal(
-                &Question {
-                    incident: &subject,
-                    diagnosis: &diagnosis,
-                    resources,
-                    graph,
-                    config: &self.config,
-                    autonomy: self.autonomy,
-                    records: &self.records,
-                    actions: &self.actions,
-                    recent_faults,
-                    has_incident: &|id| incidents.of(id).is_some(),
-                    journal_writable: true,
-                    now,
-                    local,
-                },
-                plan,
-            )
-        };
-        let Some(plan) = answer.plan.clone() else {
-            return Err(ProblemDetails::new(
-                ErrorCode::Withheld,
-                answer.decision.reason,
-            ));
-        };
-        let mut events = incident
-            .as_ref()
-            .map(|incident| self.cancel_questions(incident.id, "a person asked for a heal"))
-            .unwrap_or_default();
-        let requires_approval = answer.decision.verdict == Verdict::Ask;
-        let why = format!(
-            "{} asked for it. {}",
-            caller.identity, answer.decision.reason
-        );
-        let requester = Requester::Person {
-            identity: caller.identity.clone(),
-            channel: caller.channel,
-        };
-        let incident_id = incident.as_ref().map(|incident| incident.id);
-        let mut task = self
-            .new_task(
-                plan,
-                incident_id,
-                id,
-                2,
-                why,
-                requires_approval,
-                requester,
-                now,
-            )
-            .ok_or_else(|| store_unavailable("no number for a new task could be had"))?;
-        task.record = answer.record;
-        if let Some(incident) = incident_id {
-            self.healed.remove(&incident);
-            self.incidents
-                .edit(incident, |incident| incident.tasks.push(task.id));
-        }
-        events.push(Self::task_event(steward_api::TaskChange::Created, &task));
-        self.commit_now(events)
-            .await
-            .map_err(|error| store_unavailable(&words(&error)))?;
-        self.tasks.insert(task.id, task.clone());
-        Ok(task)
-    }
-
-    /// A container by its name, its full resource id, or at least 12 characters of its engine id.
-    fn find_container(&self, name: &str) -> Result<ResourceId, ProblemDetails> {
-        let by_name = ResourceId::container(self.node.clone(), name);
-        if self.world.get(&by_name).is_some() {
-            return Ok(by_name);
-        }
-        if let Ok(id) = name.parse::<ResourceId>()
-            && id.kind == ResourceKind::Container
-            && self.world.get(&id).is_some()
-        {
-            return Ok(id);
-        }
-        let by_engine_id = self.world.resources().values().find(|resource| {
-            name.len() >= 12
-                && resource
-                    .container()
-                    .is_some_and(|facts| facts.container_id.starts_with(name))
-        });
-        by_engine_id
-            .map(|resource| resource.id.clone())
-            .ok_or_else(|| {
-                ProblemDetails::new(
-                    ErrorCode::ContainerNotFound,
-                    format!("there is no container {name} on {}", self.node),
-                )
-            })
-    }
-
-    // --------------------------------------------------------------------------------------------- autonomy, configuration
-
     async fn set_autonomy(
         &mut self,
         level: Autonomy,
@@ -589,41 +425,5 @@ impl State {
             };
             let _ = reply.send(outcome);
         });
-    }
-}
-
-/// What stands for the incident where a person asks for a heal without one. It is weighed, never journaled.
-fn asked_for(container: &ResourceId, now: jiff::Timestamp) -> Incident {
-    Incident {
-        id: IncidentId(0),
-        resource: container.clone(),
-        problem: Problem::ContainerStopped,
-        severity: Severity::Degraded,
-        phase: Phase::Detected,
-        title: "asked for by a person".to_owned(),
-        findings: Vec::new(),
-        affected: Vec::new(),
-        diagnoses: Vec::new(),
-        decision: None,
-        tasks: Vec::new(),
-        flaps: 0,
-        opened_at: now,
-        updated_at: now,
-        resolved_at: None,
-        resolution: None,
-        timeline: Vec::new(),
-    }
-}
-
-fn asked_diagnosis(caller: &Caller) -> steward_api::Diagnosis {
-    steward_api::Diagnosis {
-        diagnosis: "A person asked for it".to_owned(),
-        recommended_action: None,
-        urgency: steward_api::Urgency::Medium,
-        confidence: 0,
-        reasoning: String::new(),
-        evidence: Vec::new(),
-        source: format!("person:{}", caller.identity),
-        advice: String::new(),
     }
 }

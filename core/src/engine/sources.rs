@@ -80,8 +80,8 @@ impl Keeper {
     async fn poll(self, refresh: Arc<Notify>) {
         let cycle = self.schedule();
         let full = self.schedules.full_monitoring;
-        let every = std_duration(cycle.every.into());
-        let full_every = std_duration(full.every.into());
+        let every = std_duration(cycle.every);
+        let full_every = std_duration(full.every);
         let mut failures = 0u32;
         let mut depth = Depth::Full;
         let mut next_full = Instant::now() + full_every;

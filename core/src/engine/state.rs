@@ -268,9 +268,9 @@ impl State {
         let store = Arc::clone(&self.store);
         let kept = &self.config.retention;
         let retention = crate::ports::Retention {
-            fine: super::sources::std_duration(kept.fine.into()),
-            medium: super::sources::std_duration(kept.medium.into()),
-            coarse: super::sources::std_duration(kept.coarse.into()),
+            fine: super::sources::std_duration(kept.fine),
+            medium: super::sources::std_duration(kept.medium),
+            coarse: super::sources::std_duration(kept.coarse),
         };
         tokio::spawn(async move {
             if let Err(error) = store.tidy(now, retention).await {
@@ -444,7 +444,6 @@ impl State {
         ]
         .into_iter()
         .map(|(name, Schedule { enabled, every })| {
-            let every = SignedDuration::from(every);
             let last_run = self.last_runs.get(name).copied();
             ScheduleStatus {
                 name: name.to_owned(),

@@ -8,7 +8,7 @@ use steward_api::{
 };
 
 use super::{
-    metrics::{ActionLabels, ContainerLabels},
+    metrics::{ActionLabels, ContainerLabels, TaskLabels},
     state::{State, Wake},
     stimulus::Stimulus,
 };
@@ -109,8 +109,7 @@ impl State {
             record: Default::default(),
             requested_by,
             created_at: now,
-            expires_at: requires_approval
-                .then(|| later(now, self.config.approvals.expire_after.into())),
+            expires_at: requires_approval.then(|| later(now, self.config.approvals.expire_after)),
             not_before: None,
             started_at: None,
             finished_at: None,
@@ -139,6 +138,12 @@ impl State {
         match advance(task, input, now) {
             Ok(change) => {
                 let event = Self::task_event(change, task);
+                if change != TaskChange::Progressed {
+                    let labels = TaskLabels {
+                        state: task.status.to_string(),
+                    };
+                    self.metrics.tasks.get_or_create(&labels).inc();
+                }
                 if task.status.is_final() {
                     self.tasks.remove(&id);
                 }

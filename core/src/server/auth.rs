@@ -42,18 +42,22 @@ pub(super) fn authorise(
             ),
         ));
     };
-    let now = Instant::now();
-    if let Some(wait) = attempts.blocked(peer, now) {
-        let seconds = wait.as_secs() + 1;
-        return Err(Refusal {
-            retry_after: Some(seconds),
-            ..Refusal::new(
-                ErrorCode::TooManyRequests,
-                format!("Too many unknown tokens came from this address; try again in {seconds} s"),
-            )
-        });
-    }
     let Some((identity, role)) = token.and_then(|token| tokens.check(token)) else {
+        let now = Instant::now();
+        // Guessing is slowed down; a token that is known is let through all the same, or one bad script on this machine would lock
+        // its owner out.
+        if let Some(wait) = attempts.blocked(peer, now) {
+            let seconds = wait.as_secs() + 1;
+            return Err(Refusal {
+                retry_after: Some(seconds),
+                ..Refusal::new(
+                    ErrorCode::TooManyRequests,
+                    format!(
+                        "Too many unknown tokens came from this address; try again in {seconds} s"
+                    ),
+                )
+            });
+        }
         attempts.failed(peer, now);
         tracing::warn!(
             peer = peer.map_or_else(|| "in process".to_owned(), |peer| peer.to_string()),

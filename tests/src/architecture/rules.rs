@@ -14,7 +14,7 @@ const LONGEST_FILE: usize = 600;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "wire", "config"]),
-    ("ports", &[]),
+    ("ports", &["config"]),
     ("redact", &[]),
     ("config", &["redact"]),
     ("flow", &["ports", "config", "redact"]),

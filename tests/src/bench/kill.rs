@@ -106,19 +106,19 @@ fn first_line(error: &anyhow::Error) -> String {
 }
 
 /// How many entries that were published are not in the journal as they were.
-pub fn lost(seen: &BTreeMap<i64, Envelope>, journal: &[Envelope]) -> usize {
+pub(super) fn lost(seen: &BTreeMap<i64, Envelope>, journal: &[Envelope]) -> usize {
     let there: BTreeMap<i64, &Envelope> = journal.iter().map(|entry| (entry.seq, entry)).collect();
     let same = |entry: &Envelope| there.get(&entry.seq).is_some_and(|kept| *kept == entry);
     seen.values().filter(|entry| !same(entry)).count()
 }
 
 /// Restarts without an intent before them, and steps of tasks that were done more than once, in words.
-pub fn twice(journal: &[Envelope], deeds: &[Deed]) -> Vec<String> {
+pub(super) fn twice(journal: &[Envelope], deeds: &[Deed]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut done: BTreeSet<(i64, u32, bool)> = BTreeSet::new();
     for deed in deeds {
         let name = Sim::name(deed.index);
-        let intents = journal.iter().filter_map(|entry| match &entry.event {
+        let mut intents = journal.iter().filter_map(|entry| match &entry.event {
             Event::ActionIntended {
                 task,
                 step,
@@ -130,7 +130,7 @@ pub fn twice(journal: &[Envelope], deeds: &[Deed]) -> Vec<String> {
             }
             _ => None,
         });
-        match intents.last() {
+        match intents.next_back() {
             None => faults.push(format!("{name} was restarted without an intent")),
             Some(step) if !done.insert(step) => {
                 faults.push(format!("step {} of task {} was done twice", step.1, step.0));

@@ -52,7 +52,6 @@ pub(super) struct Engine {
     pub(super) restart_takes_ms: u64,
     pub(super) counts: Counts,
     pub(super) deeds: Vec<Deed>,
-    pub(super) begun_ns: i64,
     history: VecDeque<SimEvent>,
     readers: Vec<mpsc::UnboundedSender<SimEvent>>,
 }
@@ -100,7 +99,6 @@ impl Engine {
             restart_takes_ms: 5,
             counts: Counts::default(),
             deeds: Vec::new(),
-            begun_ns: now,
             history: VecDeque::new(),
             readers: Vec::new(),
         }

@@ -130,12 +130,12 @@ pub(super) fn back_off_until(
     tried: &super::guards::Tried,
 ) -> Option<Timestamp> {
     let last = tried.last?;
-    let base = SignedDuration::from(step.back_off);
+    let base = step.back_off;
     let doublings = tried.count.saturating_sub(1).min(16);
     let wait = base
         .checked_mul(1 << doublings)
         .unwrap_or(SignedDuration::MAX)
-        .min(question.config.guards.max_back_off.into());
+        .min(question.config.guards.max_back_off);
     let until = later(last, wait);
     (question.now < until).then_some(until)
 }
@@ -154,7 +154,7 @@ pub(super) fn objection(
             format!(
                 "{} containers ended within {} s: that is no single fault, so a person decides",
                 question.recent_faults,
-                SignedDuration::from(guards.blast_window).as_secs()
+                guards.blast_window.as_secs()
             ),
         ));
     }

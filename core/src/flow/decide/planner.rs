@@ -192,8 +192,8 @@ impl Planner<'_> {
         let docker = &self.config.docker;
         Verification::ContainersHealthy {
             containers,
-            stable_seconds: seconds(docker.stabilisation.into()),
-            within_seconds: seconds(docker.recovery.into()),
+            stable_seconds: seconds(docker.stabilisation),
+            within_seconds: seconds(docker.recovery),
         }
     }
 
@@ -211,7 +211,7 @@ impl Planner<'_> {
             },
             action: Action::RestartContainer {
                 container,
-                grace_seconds: seconds(self.config.docker.grace.into()),
+                grace_seconds: seconds(self.config.docker.grace),
             },
         })
     }
@@ -242,14 +242,14 @@ impl Planner<'_> {
             },
             action: Action::StopContainer {
                 container,
-                grace_seconds: seconds(self.config.docker.grace.into()),
+                grace_seconds: seconds(self.config.docker.grace),
             },
         })
     }
 
     fn clear_tmp(&self, resource: &Resource) -> Result<Step, PlanProblem> {
         let container = Self::reference(resource)?;
-        let untouched = SignedDuration::from(self.config.docker.tmp_untouched);
+        let untouched = self.config.docker.tmp_untouched;
         Ok(Step {
             precondition: Self::precondition(&container, ContainerCondition::Running),
             verification: Verification::ByReport,
@@ -289,7 +289,7 @@ impl Planner<'_> {
             action: Action::ResetConnections {
                 container,
                 dependents,
-                grace_seconds: seconds(self.config.docker.grace.into()),
+                grace_seconds: seconds(self.config.docker.grace),
             },
         })
     }
@@ -324,7 +324,7 @@ impl Planner<'_> {
                 limits: to,
                 // A container that does not run can't stay up; its restart is a step of its own.
                 stable_seconds: if is_running(resource) {
-                    seconds(self.config.docker.stabilisation.into())
+                    seconds(self.config.docker.stabilisation)
                 } else {
                     0
                 },
@@ -430,7 +430,7 @@ impl Planner<'_> {
             precondition: Precondition::UnitFailed { unit: unit.clone() },
             verification: Verification::UnitActive {
                 unit,
-                stable_seconds: seconds(self.config.docker.stabilisation.into()),
+                stable_seconds: seconds(self.config.docker.stabilisation),
             },
             undo: Undo::Impossible {
                 reason: "it had failed before; stop it to have it as it was".to_owned(),

@@ -27,7 +27,7 @@ use super::{
     DockerEngine, NAME,
     cache::{self, Known},
     client::{Client, Failure, LIST, QUICK, is_name},
-    disk_usage, events, labels, lock, logs,
+    disk_usage, events, lock, logs,
     models::{Inspect, StatsModel, Summary},
     stats::{self, Scale},
     translate,

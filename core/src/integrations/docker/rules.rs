@@ -141,8 +141,8 @@ fn in_a_loop(input: &RuleInput<'_>, running: bool) -> Option<(u32, Timestamp)> {
         newest_first.get(needed.checked_sub(1)?)?,
     );
     let window = input.thresholds.loop_window;
-    let quick = newest.at.duration_since(oldest.at) <= window.into();
-    let recent = input.now.duration_since(newest.at) <= window.into();
+    let quick = newest.at.duration_since(oldest.at) <= window;
+    let recent = input.now.duration_since(newest.at) <= window;
     (quick && (!running || recent)).then_some((input.thresholds.loop_deaths, oldest.at))
 }
 
@@ -168,7 +168,7 @@ fn loop_suspicion(input: &RuleInput<'_>, deaths: u32, since: Timestamp) -> Suspi
 }
 
 fn minutes(input: &RuleInput<'_>) -> String {
-    let seconds = SignedDuration::from(input.thresholds.loop_window).as_secs();
+    let seconds = input.thresholds.loop_window.as_secs();
     if seconds % 60 == 0 {
         format!("{} min", seconds / 60)
     } else {
@@ -242,8 +242,7 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
             .map(|death| death.at)
             .or(facts.finished_at)
             .unwrap_or(input.now);
-        let grace_ends =
-            crate::ports::later(ended_at, input.thresholds.restart_policy_grace.into());
+        let grace_ends = crate::ports::later(ended_at, input.thresholds.restart_policy_grace);
         if input.now < grace_ends {
             return Judgement {
                 unknown: true,
@@ -252,10 +251,12 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
             };
         }
     }
-    if exit_code == 0 && !oom && cause != EndCause::EngineOutage {
-        if let Err(why) = is_service(input, facts) {
-            return meant(why);
-        }
+    if exit_code == 0
+        && !oom
+        && cause != EndCause::EngineOutage
+        && let Err(why) = is_service(input, facts)
+    {
+        return meant(why);
     }
     let at = last.map(|death| death.at).or(facts.finished_at);
     let words = end_in_words(exit_code, oom);
@@ -321,7 +322,7 @@ fn unseen_end(
             });
         }
         let age = input.now.duration_since(finished);
-        if !input.history.seen_running && !wanted && age > input.thresholds.stale_after.into() {
+        if !input.history.seen_running && !wanted && age > input.thresholds.stale_after {
             return Some(meant("it had ended long before Steward began to watch"));
         }
     }
@@ -368,8 +369,7 @@ fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         let newest = faults(input)
             .next_back()
             .map_or(input.now, |death| death.at);
-        let after =
-            SignedDuration::from(input.thresholds.loop_window) + SignedDuration::from_secs(1);
+        let after = input.thresholds.loop_window + SignedDuration::from_secs(1);
         judgement.again_at = Some(crate::ports::later(newest, after));
     }
     match facts.health {

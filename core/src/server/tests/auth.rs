@@ -1,3 +1,5 @@
+//! Who may do what, over real connections.
+
 use super::*;
 
 #[test]

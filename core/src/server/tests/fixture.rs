@@ -275,12 +275,3 @@ pub(in crate::server) fn view() -> View {
         config_error: None,
     }
 }
-
-/// Only for a resource list of any length.
-pub(in crate::server) fn many(count: usize) -> Arc<BTreeMap<ResourceId, Arc<Resource>>> {
-    let all = (0..count).map(|index| {
-        let resource = container(&format!("service-{index:05}"), Health::Healthy);
-        (resource.id.clone(), Arc::new(resource))
-    });
-    Arc::new(all.collect())
-}

@@ -1,3 +1,5 @@
+//! The metrics as Prometheus reads them.
+
 use std::collections::BTreeSet;
 
 use super::*;

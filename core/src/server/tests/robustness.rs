@@ -1,9 +1,6 @@
 //! Bad days: huge bodies, garbage, panics, crowds, connections that never end.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use steward_api::{ErrorCode, ProblemDetails, Role};
@@ -13,10 +10,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{
-    fixture::many,
-    world::{World, problem, tokens},
-};
+use super::world::{World, problem, tokens};
 use crate::server::{App, guarded, router};
 
 #[tokio::test]
@@ -189,36 +183,5 @@ async fn connections_that_do_nothing_do_not_hold_up_the_end() {
     assert!(
         TcpStream::connect(&address).await.is_err(),
         "no more connections are taken"
-    );
-}
-
-/// The figure that is held is for a release build: `cargo test --release -p steward --lib server:: -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement; means something in a release build only"]
-async fn a_list_of_a_thousand_resources_is_quick() {
-    let world = World::new().await;
-    world.show(|view| view.resources = many(1000));
-    let mut times = Vec::new();
-    let mut size = 0;
-    for _ in 0..500 {
-        let begin = Instant::now();
-        size = world
-            .get("/api/resources")
-            .await
-            .bytes()
-            .await
-            .unwrap()
-            .len();
-        times.push(begin.elapsed());
-    }
-    times.sort();
-    println!(
-        "{size} bytes; p50 {:?}, p99 {:?}, max {:?}",
-        times[250], times[495], times[499]
-    );
-    assert!(
-        times[495] <= Duration::from_millis(5),
-        "p99 {:?}",
-        times[495]
     );
 }

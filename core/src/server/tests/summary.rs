@@ -1,3 +1,5 @@
+//! What the picture comes to in the summary and the status.
+
 use super::*;
 use crate::server::tests::fixture;
 

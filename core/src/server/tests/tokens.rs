@@ -1,3 +1,5 @@
+//! The token file: made, read, refused.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

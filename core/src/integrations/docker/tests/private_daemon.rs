@@ -88,7 +88,9 @@ fn spawn(directory: &Path) -> Option<Child> {
     let at = |name: &str| directory.join(name).display().to_string();
     // The machine's own configuration is for its own daemon.
     std::fs::write(directory.join("daemon.json"), "{}").unwrap();
-    Command::new("dockerd")
+    // In a network of its own: `--bridge=none` would take the bridge of the machine's own engine away.
+    Command::new("unshare")
+        .args(["--net", "--", "dockerd"])
         .args(["--config-file", &at("daemon.json")])
         .args(["-H", &format!("unix://{}", at("d.sock"))])
         .args([

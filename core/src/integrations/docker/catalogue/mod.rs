@@ -1,0 +1,287 @@
+//! The fix catalogue for containers: known causes, and what helps. Pure.
+//!
+//! Two families: patterns of log lines (most telling), and patterns of exit codes and states. Each is a row of a table, so that one more
+//! cause is one more row. Log lines are untrusted: they can only select a row, never name an action, a target or an argument.
+
+mod log_causes;
+
+use steward_api::{ActionName, Evidence, Problem, Urgency};
+
+use crate::ports::{Case, CatalogueMatch, Pattern};
+
+use super::rules::end_in_words;
+use log_causes::LogPatterns;
+
+/// Every pattern, most telling first.
+pub fn catalogue() -> Vec<Box<dyn Pattern>> {
+    vec![
+        Box::new(LogPatterns),
+        Box::new(FailingDependency),
+        Box::new(OutOfMemory),
+        Box::new(Loop),
+        Box::new(ExitCode),
+        Box::new(HealthCheck),
+        Box::new(Pressure),
+    ]
+}
+
+struct FailingDependency;
+
+impl Pattern for FailingDependency {
+    fn id(&self) -> &str {
+        "failing-dependency"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        let dependency = case.failing_dependencies.first()?;
+        Some(CatalogueMatch {
+            cause: format!(
+                "{}, which it depends on, does not work",
+                dependency.id.short()
+            ),
+            action: Some(ActionName::RestartContainer),
+            urgency: Urgency::High,
+            confidence: 88,
+            reasoning: format!(
+                "{} depends on {}, which is {} ({}); what depends on it can't work before it does",
+                case.resource.id.short(),
+                dependency.id.short(),
+                dependency.health,
+                dependency.reason
+            ),
+            evidence: vec![Evidence::new(
+                "graph",
+                format!("depends on {}", dependency.id),
+            )],
+            advice: String::new(),
+        })
+    }
+}
+
+struct OutOfMemory;
+
+impl Pattern for OutOfMemory {
+    fn id(&self) -> &str {
+        "oom-killed"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        if !case.problems.contains(&Problem::OomKilled) {
+            return None;
+        }
+        let limit = case
+            .resource
+            .container()
+            .and_then(|facts| facts.memory_limit_bytes);
+        let times = case.history.oom_kills.len();
+        let (cause, advice) = match limit {
+            Some(bytes) => (
+                format!(
+                    "It needs more memory than its limit of {} MiB",
+                    bytes / (1024 * 1024)
+                ),
+                "Raise its memory limit, or find out why it grows.",
+            ),
+            None => (
+                "The host ran out of memory and the kernel chose this container".to_owned(),
+                "Give the host more memory, or limit what uses most of it.",
+            ),
+        };
+        Some(CatalogueMatch {
+            cause,
+            action: Some(if times >= 2 && limit.is_some() {
+                ActionName::SetLimits
+            } else {
+                ActionName::RestartContainer
+            }),
+            urgency: Urgency::High,
+            confidence: if limit.is_some() { 95 } else { 85 },
+            reasoning: format!(
+                "the kernel's out-of-memory killer ended a process in it {times} times within an hour"
+            ),
+            evidence: Vec::new(),
+            advice: advice.to_owned(),
+        })
+    }
+}
+
+struct Loop;
+
+impl Pattern for Loop {
+    fn id(&self) -> &str {
+        "restart-loop"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        if !case.problems.contains(&Problem::RestartLoop) {
+            return None;
+        }
+        let codes: Vec<_> = case
+            .history
+            .deaths
+            .iter()
+            .rev()
+            .take(4)
+            .map(|death| death.exit_code.to_string())
+            .collect();
+        Some(CatalogueMatch {
+            cause: "It can't start: each start ends the same way".to_owned(),
+            action: None,
+            urgency: Urgency::High,
+            confidence: 85,
+            reasoning: format!(
+                "its last ends had the exit codes {}; one more restart would not change that",
+                codes.join(", ")
+            ),
+            evidence: Vec::new(),
+            advice:
+                "Look at its log for the first error after a start; stop it until that is mended."
+                    .to_owned(),
+        })
+    }
+}
+
+struct ExitCode;
+
+impl Pattern for ExitCode {
+    fn id(&self) -> &str {
+        "exit-code"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        if case.problem != Problem::ContainerStopped {
+            return None;
+        }
+        let code = case.exit_code()?;
+        let restart = Some(ActionName::RestartContainer);
+        let (cause, action, confidence, advice) = match code {
+            0 => (
+                "It ended by itself without an error, though it is meant to run",
+                restart,
+                70,
+                "",
+            ),
+            125 => (
+                "The engine could not run it",
+                None,
+                85,
+                "Look at the engine's error; the run command or the image is at fault.",
+            ),
+            126 => (
+                "Its command can't be executed",
+                None,
+                92,
+                "Check the command's permissions and the image's architecture.",
+            ),
+            127 => (
+                "Its command does not exist in the image",
+                None,
+                92,
+                "Check the command, the entry point and the image's version.",
+            ),
+            132 => (
+                "It uses processor instructions that this machine does not have",
+                None,
+                85,
+                "Use an image built for this processor.",
+            ),
+            134 | 139 => (
+                "It crashed by a fault of its own",
+                restart,
+                75,
+                "If it comes back, look for a newer version.",
+            ),
+            137 => (
+                "It was killed from outside the engine",
+                restart,
+                70,
+                "Look at the kernel's log (dmesg) for what killed it.",
+            ),
+            143 => (
+                "It was told to end from inside or by another program",
+                restart,
+                60,
+                "",
+            ),
+            _ => (
+                "It ended with an error of its own",
+                restart,
+                60,
+                "Its log tells more.",
+            ),
+        };
+        Some(CatalogueMatch {
+            cause: cause.to_owned(),
+            action,
+            urgency: Urgency::High,
+            confidence,
+            reasoning: format!(
+                "{}; nothing more telling was found in its log",
+                end_in_words(code, false)
+            ),
+            evidence: Vec::new(),
+            advice: advice.to_owned(),
+        })
+    }
+}
+
+struct HealthCheck;
+
+impl Pattern for HealthCheck {
+    fn id(&self) -> &str {
+        "health-check"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        if !matches!(
+            case.problem,
+            Problem::ContainerUnhealthy | Problem::EndpointFailing
+        ) {
+            return None;
+        }
+        let hangs = case
+            .resource
+            .container()
+            .and_then(|facts| facts.health_output.as_deref())
+            .is_some_and(|output| {
+                output.to_lowercase().contains("exceeded timeout")
+                    || output.to_lowercase().contains("timed out")
+            });
+        Some(CatalogueMatch {
+            cause: if hangs { "It hangs: it runs but does not answer in time" } else { "It runs but does not work" }.to_owned(),
+            action: Some(ActionName::RestartContainer),
+            urgency: Urgency::High,
+            confidence: if hangs { 75 } else { 65 },
+            reasoning: "its process lives while its check fails; a restart brings back most programs in that state".to_owned(),
+            evidence: Vec::new(),
+            advice: "If it comes back, its health output and log tell more.".to_owned(),
+        })
+    }
+}
+
+struct Pressure;
+
+impl Pattern for Pressure {
+    fn id(&self) -> &str {
+        "limit-too-tight"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        let word = match case.problem {
+            Problem::MemoryPressure => "memory",
+            Problem::CpuPressure => "CPU",
+            _ => return None,
+        };
+        Some(CatalogueMatch {
+            cause: format!("Its {word} limit is too tight for its load, or it leaks"),
+            action: Some(ActionName::SetLimits),
+            urgency: Urgency::Medium,
+            confidence: 65,
+            reasoning: format!("its {word} use has stayed close to its limit"),
+            evidence: Vec::new(),
+            advice: format!(
+                "Look at its {word} over the last days: steady growth speaks of a leak."
+            ),
+        })
+    }
+}
