@@ -27,8 +27,11 @@ impl State {
         let Some(incident) = self.incidents.by_id(id).cloned() else {
             return;
         };
-        // In the middle of an action a resource looks like anything; what was diagnosed before it stands until the action is over.
-        if self.busy.contains_key(&incident.resource) && !incident.diagnoses.is_empty() {
+        // In the middle of an action a resource looks like anything, and while nothing is wrong there is nothing to explain: what was
+        // diagnosed before stands.
+        let is_in_between = self.busy.contains_key(&incident.resource)
+            || self.incidents.is_quiet(&incident.resource);
+        if is_in_between && !incident.diagnoses.is_empty() {
             return;
         }
         let now = self.clock.now();

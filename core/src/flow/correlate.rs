@@ -230,21 +230,23 @@ impl Incidents {
         let id = evaluation.resource.clone();
         let was_quiet = self.quiet_since.remove(&id).is_some();
         if let Some(root) = self.root_of(&evaluation, around) {
-            self.attach(&root, &id, around.now, out);
-            if let Some(own) = self.active.get(&id).cloned()
-                && !(around.is_busy)(&id)
-                && around.now.duration_since(own.opened_at) <= ABSORB_WITHIN
-            {
-                let text = format!(
-                    "an effect of incident {}",
-                    self.active
-                        .get(&root)
-                        .map_or_else(String::new, |root| root.id.to_string())
-                );
-                self.end(&id, ResolutionKind::Absorbed, text, around, out);
-            }
-            if !self.active.contains_key(&id) {
-                return;
+            match self.active.get(&id).cloned() {
+                None => return self.attach(&root, &id, around.now, out),
+                Some(own)
+                    if !(around.is_busy)(&id)
+                        && around.now.duration_since(own.opened_at) <= ABSORB_WITHIN =>
+                {
+                    self.attach(&root, &id, around.now, out);
+                    let text = format!(
+                        "an effect of incident {}",
+                        self.active
+                            .get(&root)
+                            .map_or_else(String::new, |root| root.id.to_string())
+                    );
+                    return self.end(&id, ResolutionKind::Absorbed, text, around, out);
+                }
+                // It failed long before the root did, or is being worked on: a matter of its own.
+                Some(_) => {}
             }
         }
         if self.active.contains_key(&id) {

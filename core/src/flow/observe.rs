@@ -23,11 +23,6 @@ use crate::ports::{
 const DEATHS_KEPT: usize = 20;
 /// Readings that are remembered for each metric; the most that `thresholds.of_last` may ask for.
 pub const SAMPLES_KEPT: usize = 20;
-/// How long after a signal that ends most programs an end still counts as asked for. Long, because `docker stop -t` may wait long:
-/// to restart what a person is stopping would be worse than to heal a rare crash late.
-const STOP_MAY_TAKE: SignedDuration = SignedDuration::from_mins(10);
-/// The same for signals that mostly mean something else (reload).
-const OTHER_SIGNAL_MAY_TAKE: SignedDuration = SignedDuration::from_secs(10);
 /// An engine that shuts down takes its containers along before its connection is lost; Docker waits up to 15 s for them.
 const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
 
@@ -361,14 +356,10 @@ impl World {
 
     fn died(&mut self, signal: &Signal, exit_code: i64) {
         let history = self.history_mut(&signal.resource);
-        let asked = history.kill_requested.take().is_some_and(|(at, number)| {
-            let patience = match number {
-                // SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
-                1 | 10 | 12 | 28 => OTHER_SIGNAL_MAY_TAKE,
-                _ => STOP_MAY_TAKE,
-            };
-            signal.at.duration_since(at) <= patience
-        });
+        let asked = history
+            .end_is_meant_until()
+            .is_some_and(|until| signal.at <= until);
+        history.kill_requested = None;
         let cause = match (asked, history.steward_acting) {
             (true, true) => EndCause::Steward,
             (true, false) => EndCause::Operator,
@@ -468,6 +459,15 @@ impl World {
                     samples.pop_front();
                 }
             }
+        }
+        let limit = |resource: &Resource| {
+            resource
+                .container()
+                .map(|facts| (facts.container_id.clone(), facts.memory_limit_bytes))
+        };
+        if before.is_some_and(|before| limit(before) != limit(resource)) {
+            // What was killed under another limit says nothing of this one.
+            history.oom_kills.clear();
         }
         while history
             .oom_kills

@@ -229,8 +229,13 @@ pub(super) fn objection(
                 return Some((
                     "rate_limit",
                     format!(
-                        "{} was restarted {restarts} times within an hour, and the limit is {limit}",
-                        resource.short()
+                        "{} was restarted {} within an hour, and the limit is {limit}",
+                        resource.short(),
+                        if restarts == 1 {
+                            "once".to_owned()
+                        } else {
+                            format!("{restarts} times")
+                        }
                     ),
                 ));
             }

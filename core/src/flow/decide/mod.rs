@@ -178,11 +178,19 @@ pub fn decide(question: &Question<'_>) -> Answer {
             }
         };
         if let Some(retry_at) = guards::back_off_until(question, step, &tried) {
-            return Answer::withhold(
+            let what = if tried.count == 0 {
                 format!(
-                    "{} was tried {} of {} times; the next try waits for the back-off",
+                    "{} was not done, because what it rests on did not hold",
+                    step.action
+                )
+            } else {
+                format!(
+                    "{} was tried {} of {} times",
                     step.action, tried.count, step.attempts
-                ),
+                )
+            };
+            return Answer::withhold(
+                format!("{what}; the next try waits for the back-off"),
                 Some("back_off"),
                 Some(retry_at),
             );

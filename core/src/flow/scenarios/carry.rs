@@ -72,8 +72,8 @@ pub(super) enum Part {
     Begin(u32),
     /// The container of this step ends again.
     Falls(ResourceId),
-    /// This step is over.
-    Over(u32),
+    /// This step is over, as was said when it began.
+    Over(u32, How),
 }
 
 impl Runner {
@@ -209,14 +209,16 @@ impl Runner {
 
     fn settle(&mut self, incident: IncidentId, guard: &str, reason: String) {
         let now = self.now;
+        let decision = Decision {
+            verdict: Verdict::Withhold,
+            reason: reason.clone(),
+            guard: Some(guard.to_owned()),
+            retry_at: None,
+        };
+        self.teller.decision(incident, &decision);
         self.incidents.edit(incident, |incident| {
-            incident.note(now, Phase::Assessed, reason.clone());
-            incident.decision = Some(Decision {
-                verdict: Verdict::Withhold,
-                reason,
-                guard: Some(guard.to_owned()),
-                retry_at: None,
-            });
+            incident.note(now, Phase::Assessed, reason);
+            incident.decision = Some(decision);
         });
     }
 
@@ -312,7 +314,10 @@ impl Runner {
                     }
                 }
                 if how != How::Never {
-                    self.schedule(later(self.now, after), Item::Carry(id, Part::Over(step)));
+                    self.schedule(
+                        later(self.now, after),
+                        Item::Carry(id, Part::Over(step, how)),
+                    );
                 }
             }
             Part::Falls(resource) => {
@@ -329,7 +334,7 @@ impl Runner {
                 let signal = self.stage.signal(&resource, now, died);
                 self.signalled(&signal);
             }
-            Part::Over(step) => {
+            Part::Over(step, how) => {
                 let result = match how {
                     How::Ok => StepResult::Succeeded,
                     How::Error => StepResult::Failed,

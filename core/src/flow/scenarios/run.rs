@@ -606,7 +606,9 @@ impl Runner {
         let Some(incident) = self.incidents.by_id(id).cloned() else {
             return;
         };
-        if self.busy.contains_key(&incident.resource) && !incident.diagnoses.is_empty() {
+        let is_in_between = self.busy.contains_key(&incident.resource)
+            || self.incidents.is_quiet(&incident.resource);
+        if is_in_between && !incident.diagnoses.is_empty() {
             return;
         }
         let now = self.now;

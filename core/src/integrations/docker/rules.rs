@@ -366,6 +366,16 @@ fn is_service(input: &RuleInput<'_>, facts: &ContainerFacts) -> Result<(), &'sta
 
 fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
     let mut judgement = Judgement::default();
+    // Somebody is stopping it, and it takes its time: what fails meanwhile is part of that.
+    if let Some(until) = input
+        .history
+        .end_is_meant_until()
+        .filter(|until| input.now < *until)
+    {
+        judgement.unknown = true;
+        judgement.again_at = Some(until);
+        return judgement;
+    }
     if let Some((deaths, since)) = in_a_loop(input, true) {
         judgement
             .suspicions
