@@ -207,7 +207,13 @@ mod tests {
         .unwrap();
         std::fs::write(
             dir.path().join("tokens.toml"),
-            "[[token]]\nname=\"v\"\nrole=\"viewer\"\ntoken=\"stw_v\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\ntoken=\"stw_a\"\n",
+            "[[token]]\nname=\"v\"\nrole=\"viewer\"\nsecret=\"stw_v_0123456789abcdef\"\n[[token]]\nname=\"a\"\nrole=\"admin\"\nsecret=\"stw_a_0123456789abcdef\"\n",
+        )
+        .unwrap();
+        // As the agent makes it: a file that others can read is not used.
+        std::fs::set_permissions(
+            dir.path().join("tokens.toml"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
         )
         .unwrap();
         dir
@@ -224,10 +230,13 @@ mod tests {
         let found = chosen(&global(None, None), dir.path());
         assert_eq!(
             found,
-            ("http://127.0.0.1:4711".to_owned(), "stw_a".to_owned())
+            (
+                "http://127.0.0.1:4711".to_owned(),
+                "stw_a_0123456789abcdef".to_owned()
+            )
         );
         let found = chosen(&global(Some("localhost:4711"), None), dir.path());
-        assert_eq!(found.1, "stw_a");
+        assert_eq!(found.1, "stw_a_0123456789abcdef");
     }
 
     #[test]
@@ -269,7 +278,7 @@ mod tests {
     fn a_token_file_that_can_not_be_used_says_so_without_its_content() {
         let dir = agent_dir();
         let tokens = dir.path().join("tokens.toml");
-        std::fs::write(&tokens, "[[token]]\nrole=\"admin\"\ntoken=stw_secret\n").unwrap();
+        std::fs::write(&tokens, "[[token]]\nrole=\"admin\"\nsecret=stw_secret\n").unwrap();
         let failure = choose(&global(None, None), &[dir.path().into()], None).unwrap_err();
         assert_eq!(failure.exit_code(), 6);
         assert!(!failure.to_string().contains("stw_secret"), "{failure}");

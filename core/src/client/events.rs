@@ -185,9 +185,9 @@ impl Reader {
             .map_err(|_| self.client.nonsense("an event is far too large".to_owned()))?;
         for message in messages {
             match message.event.as_str() {
-                "" | "message" => self.take(&message.data)?,
                 "reload" => self.reload().await?,
-                // A kind that a later version adds.
+                // Entries are named by their kind, for browsers that listen to some alone. What has no number is no entry.
+                _ if message.id.is_some() => self.take(&message.data)?,
                 other => tracing::debug!(event = other, "unknown kind of stream message"),
             }
         }

@@ -234,7 +234,7 @@ fn entry(seq: i64) -> Envelope {
 
 fn message(seq: i64) -> String {
     format!(
-        "id: {seq}\ndata: {}\n\n",
+        "event: source_up\nid: {seq}\ndata: {}\n\n",
         serde_json::to_string(&entry(seq)).unwrap()
     )
 }
@@ -273,9 +273,10 @@ fn breaking_agent(asked: Arc<Mutex<Vec<String>>>) -> Router {
                     0 => {
                         // Ends in the middle of a message.
                         let mut cut = message(7);
-                        cut.truncate(20);
+                        cut.truncate(40);
                         sse(vec![
-                            "retry: 1\n\n: alive\n\n".to_owned(),
+                            "retry: 1\n\n: alive\n\nevent: greeting\ndata: of a later version\n\n"
+                                .to_owned(),
                             message(5),
                             message(6),
                             cut,

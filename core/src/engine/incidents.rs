@@ -154,6 +154,7 @@ impl State {
     }
 
     pub(super) async fn signalled(&mut self, index: usize, signal: Signal) {
+        let is_outdated = self.world.is_outdated(&signal);
         let is_relevant = self.world.signal(&signal);
         self.is_dirty = true;
         let id = signal.resource.clone();
@@ -164,24 +165,43 @@ impl State {
             return;
         }
         // What an event does not tell (limits, restart count, health output) is read, beside the loop.
-        if matches!(
-            signal.kind,
-            ContainerSignal::Created
-                | ContainerSignal::Started
-                | ContainerSignal::Changed
-                | ContainerSignal::HealthChanged(_)
-        ) {
+        if is_outdated
+            || matches!(
+                signal.kind,
+                ContainerSignal::Created
+                    | ContainerSignal::Started
+                    | ContainerSignal::Changed
+                    | ContainerSignal::HealthChanged(_)
+            )
+        {
             self.read_soon(index, id.clone());
         }
-        // A health change is judged with its output, once that is read.
-        if is_relevant
-            && self.world.get(&id).is_some()
-            && !matches!(signal.kind, ContainerSignal::HealthChanged(_))
-        {
-            self.judge(vec![id], Vec::new()).await;
-        } else if is_relevant && self.world.get(&id).is_none() {
-            self.read_soon(index, id);
+        if !is_relevant {
+            return;
         }
+        if self.world.get(&id).is_none() {
+            self.read_soon(index, id);
+            return;
+        }
+        // A health change is judged with its output, once that is read.
+        if !matches!(signal.kind, ContainerSignal::HealthChanged(_)) {
+            self.judge(vec![id.clone()], Vec::new()).await;
+        }
+        if matches!(signal.kind, ContainerSignal::Died { .. }) {
+            self.ended_again(&id).await;
+        }
+    }
+
+    /// One more end under an open incident: what was decided before it is decided anew, with what the log says now.
+    async fn ended_again(&mut self, id: &ResourceId) {
+        let Some(incident) = self.incidents.of(id).cloned() else {
+            return;
+        };
+        if self.busy.contains_key(id) || incident.diagnoses.is_empty() {
+            return;
+        }
+        self.healed.remove(&incident.id);
+        self.investigate(&incident).await;
     }
 
     /// Has one resource read beside the loop.

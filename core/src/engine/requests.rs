@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use steward_api::{
-    Approval, ApproveRequest, Autonomy, ErrorCode, Event, Incident, LogTail, Phase, ProblemDetails,
-    RejectRequest, ResourceId, Role, Task, TaskId, Verdict,
+    Approval, ApproveRequest, Autonomy, ErrorCode, Event, LogTail, ProblemDetails, RejectRequest,
+    ResourceId, Role, Task, TaskId,
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -263,7 +263,6 @@ impl State {
     /// A no settles the incident's question until something changes.
     async fn note_rejection(&mut self, task: &Task) {
         let Some(id) = task.incident else { return };
-        let now = self.clock.now();
         let who = task.approval.as_ref().map_or("a person", |answer| {
             if answer.by.is_empty() {
                 &answer.identity
@@ -271,23 +270,9 @@ impl State {
                 &answer.by
             }
         });
-        let text = format!("{who} said no to: {}", task.description);
-        if let Some(incident) = self.incidents.edit(id, |incident| {
-            incident.note(now, Phase::Assessed, text.clone());
-            incident.decision = Some(steward_api::Decision {
-                verdict: Verdict::Withhold,
-                reason: text,
-                guard: Some("rejected".to_owned()),
-                retry_at: None,
-            });
-        }) {
-            let change = steward_api::IncidentChange::Assessed;
-            self.commit(vec![Event::IncidentChanged {
-                change,
-                incident: Box::new(Incident::clone(&incident)),
-            }])
-            .await;
-        }
+        let reason = format!("{who} said no to: {}", task.description);
+        let event = self.settle(id, "rejected", reason);
+        self.commit(event.into_iter().collect()).await;
     }
 
     /// The task, if this caller may answer it now. A refusal is journaled: who tried, and why it was refused.

@@ -118,7 +118,6 @@ impl State {
             self.put_up();
             let wait = self.until_next_wake();
             tokio::select! {
-                biased;
                 () = self.stopping.cancelled() => break,
                 Some(stimulus) = stimuli.recv() => {
                     self.react(stimulus).await;

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId, Phase, Plan, Problem,
-    Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId, TaskResult, TaskState,
-    Verdict, Verification,
+    Decision, Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId, Phase, Plan,
+    Problem, Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId, TaskResult,
+    TaskState, Verdict, Verification,
 };
 
 use super::{
@@ -168,11 +168,37 @@ impl State {
             })
             .map(|task| task.id)
             .collect();
-        let events = lapsed
-            .into_iter()
-            .filter_map(|id| self.change_task(id, TaskInput::Expire))
-            .collect();
-        self.commit(events).await;
+        for id in lapsed {
+            let incident = self.tasks.get(&id).and_then(|task| task.incident);
+            let mut events: Vec<_> = self
+                .change_task(id, TaskInput::Expire)
+                .into_iter()
+                .collect();
+            if let Some(incident) = incident {
+                let reason =
+                    format!("Nobody answered task {id} in time; `steward heal` asks again");
+                events.extend(self.settle(incident, "expired", reason));
+            }
+            self.commit(events).await;
+        }
+    }
+
+    /// Notes that a question about an incident is settled without a deed; it is not asked again until something changes.
+    pub(super) fn settle(&mut self, id: IncidentId, guard: &str, reason: String) -> Option<Event> {
+        let now = self.clock.now();
+        let incident = self.incidents.edit(id, |incident| {
+            incident.note(now, Phase::Assessed, reason.clone());
+            incident.decision = Some(Decision {
+                verdict: Verdict::Withhold,
+                reason,
+                guard: Some(guard.to_owned()),
+                retry_at: None,
+            });
+        })?;
+        Some(Event::IncidentChanged {
+            change: IncidentChange::Assessed,
+            incident: Box::new(Incident::clone(&incident)),
+        })
     }
 
     /// Begins a task that may run: at once, or when what it touches is free.

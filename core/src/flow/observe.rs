@@ -10,7 +10,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    ContainerFacts, ContainerStatus, Facts, Health, Resource, ResourceId, ResourceKind, Unreadable,
+    ContainerFacts, ContainerHealth, ContainerStatus, Facts, Health, Resource, ResourceId,
+    ResourceKind, Unreadable,
 };
 
 use super::graph::Graph;
@@ -292,6 +293,10 @@ impl World {
                     facts.status = ContainerStatus::Running;
                     facts.started_at = Some(at);
                     facts.error = None;
+                    // What its check said of the run before says nothing of this one.
+                    if facts.has_health_check {
+                        facts.health = ContainerHealth::Starting;
+                    }
                 });
                 true
             }
@@ -302,6 +307,13 @@ impl World {
             }
             ContainerSignal::Created | ContainerSignal::Changed | ContainerSignal::Removed => false,
         }
+    }
+
+    /// Whether a container was read later than a signal says that something happened to it: when missed events are told after a
+    /// reconnect, or when the engine's clock is behind ours. It must then be read anew to know how it is.
+    pub fn is_outdated(&self, signal: &Signal) -> bool {
+        self.get(&signal.resource)
+            .is_some_and(|resource| resource.read_at > signal.at)
     }
 
     fn died(&mut self, signal: &Signal, exit_code: i64) {
@@ -351,6 +363,10 @@ impl World {
         edit: impl FnOnce(&mut ContainerFacts, &mut String),
     ) {
         let Some(resource) = self.get(id) else { return };
+        // A reading from later than the event shows more than the event does; see `is_outdated`.
+        if resource.read_at > at {
+            return;
+        }
         let mut resource = Resource::clone(resource);
         if let Facts::Container(facts) = &mut resource.facts {
             edit(facts, &mut resource.reason);
@@ -402,6 +418,11 @@ impl World {
         let Some(facts) = resource.container() else {
             return;
         };
+        if before.is_some_and(|before| is_status(before, ContainerStatus::Unknown))
+            && facts.status != ContainerStatus::Unknown
+        {
+            history.known_again_at = Some(resource.read_at);
+        }
         match facts.status {
             ContainerStatus::Running => {
                 history.seen_running = true;
@@ -505,10 +526,9 @@ impl World {
             .filter(|(id, history)| {
                 id.kind == ResourceKind::Container
                     && history.last_death().is_some_and(|death| {
-                        matches!(
-                            death.cause,
-                            EndCause::Crash | EndCause::EngineOutage | EndCause::Unseen
-                        ) && now.duration_since(death.at) <= window
+                        // Those that an engine took along have a known cause, and come back with it.
+                        matches!(death.cause, EndCause::Crash | EndCause::Unseen)
+                            && now.duration_since(death.at) <= window
                     })
             })
             .count()
@@ -518,6 +538,12 @@ impl World {
 /// Whether an end came after the reading `before` was taken (its last known start).
 fn before_reading(before: &ContainerFacts, death: &Death) -> bool {
     before.started_at.is_none_or(|started| death.at >= started)
+}
+
+fn is_status(resource: &Resource, status: ContainerStatus) -> bool {
+    resource
+        .container()
+        .is_some_and(|facts| facts.status == status)
 }
 
 fn push_death(history: &mut ResourceHistory, death: Death) {

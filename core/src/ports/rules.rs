@@ -52,6 +52,8 @@ pub struct ResourceHistory {
     pub kill_requested: Option<(Timestamp, i32)>,
     /// When the kernel killed something in it for memory, within the last hour.
     pub oom_kills: VecDeque<Timestamp>,
+    /// When it was read again after its engine had been away.
+    pub known_again_at: Option<Timestamp>,
     /// Whether an action of Steward's on it is under way.
     pub steward_acting: bool,
     /// The last readings of each metric, oldest first; as many as [`Thresholds::of_last`].

@@ -9,7 +9,7 @@ use std::{
 
 use secrecy::SecretString;
 use steward_api::{Autonomy, Channel};
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{connect, connect::Local, failure::Failure};
@@ -34,13 +34,11 @@ pub(super) struct DemoAgent {
     shutdown: CancellationToken,
     /// Why it ended, once it has.
     ended: watch::Receiver<Option<String>>,
-    run: AbortHandle,
 }
 
 impl Drop for DemoAgent {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        self.run.abort();
     }
 }
 
@@ -48,14 +46,24 @@ fn data_dir(id: &str) -> PathBuf {
     std::env::temp_dir().join(format!("steward-demo-{id}"))
 }
 
-/// Removes what the agent kept. It may still be closing its database, which does not matter any more.
-pub(super) fn remove_data_dir(id: &str) -> Result<(), Failure> {
+/// Removes what the agent kept. One that was interrupted may be writing its last entries meanwhile, so this is tried for a while.
+pub(super) async fn remove_data_dir(id: &str) -> Result<(), Failure> {
+    const TRIES: u32 = 40;
     let dir = data_dir(id);
-    match std::fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(
-            format!("can't remove {}: {error}", dir.display()),
-        )),
-        _ => Ok(()),
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if tries >= TRIES => {
+                return Err(Failure::failed(format!(
+                    "can't remove {}: {error}",
+                    dir.display()
+                )));
+            }
+            // Looked at once more: nothing may come up in it again.
+            Ok(()) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
 }
 
@@ -79,28 +87,29 @@ impl DemoAgent {
         };
         let config = configuration(&dir, host, label, token.clone());
         let (tell_end, mut ended) = watch::channel(None);
-        let run = tokio::spawn(async move {
-            let reason = match Box::pin(wire::run(config, options)).await {
-                Ok(()) => "it ended by itself".to_owned(),
-                Err(error) => crate::cli::chain(error.as_ref()),
-            };
-            tell_end.send_replace(Some(reason));
-        });
-        let run = run.abort_handle();
+        // A thread and a runtime of its own, as the agent has when it runs alone: what it leaves running ends with them.
+        std::thread::Builder::new()
+            .name("demo-agent".to_owned())
+            .spawn(move || {
+                let reason = match run(config, options) {
+                    Ok(()) => "it ended by itself".to_owned(),
+                    Err(error) => crate::cli::chain(error.as_ref()),
+                };
+                tell_end.send_replace(Some(reason));
+            })
+            .map_err(|error| Failure::failed(format!("can't start a thread: {error}")))?;
         let found = tokio::select! {
             url = address(&dir) => url,
             reason = end_of(&mut ended) => Err(ended_early(&reason)),
         };
-        let client = found.and_then(|url| Ok(Client::new(&url, token, Channel::Cli)?));
-        match client {
+        match found.and_then(|url| Ok(Client::new(&url, token, Channel::Cli)?)) {
             Ok(client) => Ok(Self {
                 client,
                 shutdown,
                 ended,
-                run,
             }),
             Err(failure) => {
-                run.abort();
+                shutdown.cancel();
                 Err(failure)
             }
         }
@@ -120,6 +129,16 @@ impl DemoAgent {
         self.shutdown.cancel();
         let _ = tokio::time::timeout(STOP_LIMIT, end_of(&mut self.ended.clone())).await;
     }
+}
+
+fn run(config: Config, options: wire::UpOptions) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(Box::pin(wire::run(config, options)));
+    runtime.shutdown_timeout(STOP_LIMIT);
+    ended
 }
 
 async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {

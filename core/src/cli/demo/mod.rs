@@ -15,7 +15,7 @@ use std::{io::IsTerminal as _, time::Duration};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use steward_api::{ApproveRequest, ApproveTask, ResourceId, Task};
+use steward_api::{ApproveRequest, ApproveTask, RejectRequest, RejectTask, ResourceId, Task};
 
 use self::{
     agent::DemoAgent,
@@ -74,7 +74,7 @@ pub(super) async fn demo(context: &Context, args: &DemoArgs) -> Result<Exit, Fai
         screen.say("\nInterrupted; removing what was made …");
     }
     let cleared = stage.strike().await;
-    let removed = agent::remove_data_dir(&id);
+    let removed = agent::remove_data_dir(&id).await;
     let reports = match played {
         None => {
             cleared?;
@@ -273,8 +273,9 @@ impl Play {
         if aim == Aim::Healed {
             self.stage.trip(name).await?;
         }
-        self.tell(client, &mut events, &mut narrator, name).await?;
-        self.check_world(aim, name).await?;
+        if self.tell(client, &mut events, &mut narrator, name).await? {
+            self.check_world(aim, name).await?;
+        }
         self.stage.remove(name).await?;
         Ok(())
     }
@@ -303,14 +304,14 @@ impl Play {
             })
     }
 
-    /// Tells what happens until the scene is over.
+    /// Tells what happens until the scene is over. Says whether something was meant to be changed.
     async fn tell(
         &self,
         client: &Client,
         events: &mut EventStream,
         narrator: &mut Narrator,
         name: &str,
-    ) -> Result<(), SceneEnd> {
+    ) -> Result<bool, SceneEnd> {
         let mut timed = false;
         let mut deadline = tokio::time::Instant::now() + SCENE_LIMIT;
         loop {
@@ -348,18 +349,20 @@ impl Play {
             }
             match progress {
                 Progress::On => {}
-                Progress::Done => return Ok(()),
+                Progress::Done => return Ok(true),
                 Progress::Failed(text) => return Err(SceneEnd::Otherwise(text)),
                 Progress::Asked(task) => {
-                    self.approve(client, &task).await?;
+                    if !self.approve(client, &task).await? {
+                        return Ok(false);
+                    }
                     deadline = tokio::time::Instant::now() + SCENE_LIMIT;
                 }
             }
         }
     }
 
-    /// Shows the plan, asks where somebody can be asked, and approves just that plan.
-    async fn approve(&self, client: &Client, task: &Task) -> Result<(), SceneEnd> {
+    /// Shows the plan, asks where somebody can be asked, and approves just that plan. Says whether it was a yes.
+    async fn approve(&self, client: &Client, task: &Task) -> Result<bool, SceneEnd> {
         self.say(&story::plan(&self.screen, &task.plan))?;
         if self.may_ask {
             self.say("  Do it? [y/N] ")?;
@@ -372,9 +375,17 @@ impl Play {
             .map_err(|error| Failure::failed(format!("can't read the answer: {error}")))?
             .map_err(|error| Failure::failed(format!("can't read the answer: {error}")))?;
             if !answer::is_yes(&line) {
-                return Err(SceneEnd::Otherwise(
-                    "you said no, so nothing was done".to_owned(),
-                ));
+                let body = RejectRequest {
+                    rejected_by: "demo".to_owned(),
+                    reason: "said no in the demo".to_owned(),
+                    plan_hash: Some(task.plan_hash.clone()),
+                };
+                client
+                    .call::<RejectTask>(Some(&task.id.to_string()), &body)
+                    .await
+                    .map_err(Failure::from)?;
+                self.note("you said no: the task is rejected, and nothing was done")?;
+                return Ok(false);
             }
         } else {
             self.note("the demo says yes to just this plan (on a terminal you are asked)")?;
@@ -388,7 +399,7 @@ impl Play {
             .call::<ApproveTask>(Some(&task.id.to_string()), &body)
             .await
             .map_err(Failure::from)?;
-        Ok(())
+        Ok(true)
     }
 
     /// What the agent says is compared with the engine itself.

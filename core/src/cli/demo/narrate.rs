@@ -50,6 +50,10 @@ pub(super) struct Narrator {
     began: Timestamp,
     /// What was told last: the same is not told twice in a row.
     told: String,
+    /// The task that a person is to be asked about, until the question is put.
+    question: Option<Box<Task>>,
+    /// Whether it was told what was decided and why: nobody should be asked before.
+    decided: bool,
     /// Whether the question was put already.
     asked: bool,
 }
@@ -61,6 +65,8 @@ impl Narrator {
             resource,
             began,
             told: String::new(),
+            question: None,
+            decided: false,
             asked: false,
         }
     }
@@ -93,11 +99,21 @@ impl Narrator {
                     text,
                 }
             });
-        let progress = match &entry.event {
-            Event::IncidentChanged { change, incident } => self.incident(*change, incident),
+        let mut progress = match &entry.event {
+            Event::IncidentChanged { change, incident } => {
+                self.decided |= *change == IncidentChange::Assessed;
+                self.incident(*change, incident)
+            }
             Event::TaskChanged { task, .. } => self.task(task),
             _ => Progress::On,
         };
+        if progress == Progress::On
+            && self.decided
+            && let Some(task) = self.question.take()
+        {
+            self.asked = true;
+            progress = Progress::Asked(task);
+        }
         (line, progress)
     }
 
@@ -126,11 +142,10 @@ impl Narrator {
     fn task(&mut self, task: &Task) -> Progress {
         match (self.aim, task.status) {
             (Aim::Approved, TaskState::Pending) if task.requires_approval && !task.approved => {
-                if std::mem::replace(&mut self.asked, true) {
-                    Progress::On
-                } else {
-                    Progress::Asked(Box::new(task.clone()))
+                if !self.asked {
+                    self.question = Some(Box::new(task.clone()));
                 }
+                Progress::On
             }
             (Aim::Approved, TaskState::Completed) => Progress::Done,
             (Aim::Approved, state) if state.is_final() => Progress::Failed(format!(
@@ -176,7 +191,7 @@ fn words(event: &Event) -> Option<(Tone, String)> {
                     } else {
                         Tone::Warn
                     },
-                    format!("decision: {verdict}, because {}", decision.reason),
+                    format!("decision: {verdict}. {}", decision.reason),
                 )
             }),
             IncidentChange::Resolved => incident.resolution.as_ref().map(|end| {
@@ -328,6 +343,18 @@ mod tests {
         let mut narrator = Narrator::new(Aim::Approved, task.resource.clone(), began());
         let (told, progress) = tell(&mut narrator, 10, event(TaskChange::Created, &task));
         assert!(told.unwrap().contains("waits for a yes"));
+        assert_eq!(
+            progress,
+            Progress::On,
+            "nobody is asked before the reason is told"
+        );
+        let mut incident = samples::looping_incident();
+        incident.resource = task.resource.clone();
+        let (_, progress) = tell(
+            &mut narrator,
+            11,
+            incident_event(IncidentChange::Assessed, incident),
+        );
         assert!(matches!(progress, Progress::Asked(asked) if asked.id == TaskId(4)));
         assert_eq!(
             tell(&mut narrator, 11, event(TaskChange::Created, &task)).1,
@@ -355,10 +382,7 @@ mod tests {
             900,
             incident_event(IncidentChange::Assessed, incident.clone()),
         );
-        assert!(
-            told.unwrap()
-                .contains("leave it alone, because one more restart")
-        );
+        assert!(told.unwrap().contains("leave it alone. one more restart"));
         assert_eq!(progress, Progress::Done);
         incident.decision = Some(Decision {
             verdict: Verdict::ActNow,

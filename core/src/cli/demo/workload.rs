@@ -31,16 +31,19 @@ pub(in crate::cli) fn run(role: DemoRole) -> ExitCode {
         }
         DemoRole::Swell => {
             tell("filling the cache");
+            let Some((_, limit)) = read_use() else {
+                tell("can't read this container's memory use");
+                return ExitCode::from(2);
+            };
+            // Of the limit as it was at first: a raised one helps, as it does a real cache that has a size of its own.
+            let enough = limit * SWELL_TO;
             let mut pieces = Vec::new();
             loop {
-                match read_use() {
-                    Some(share) if share < SWELL_TO => pieces.push(black_box(vec![1_u8; PIECE])),
-                    // Held, and looked at again: the kernel may take other pages back.
-                    Some(_) => std::thread::sleep(Duration::from_millis(200)),
-                    None => {
-                        tell("can't read this container's memory use");
-                        return ExitCode::from(2);
-                    }
+                if read_use().is_some_and(|(used, _)| used < enough) {
+                    pieces.push(black_box(vec![1_u8; PIECE]));
+                } else {
+                    // Held, and looked at again: the kernel may have taken other pages back.
+                    std::thread::sleep(Duration::from_millis(200));
                 }
                 // Slowly enough for the kernel to account for it before the next look.
                 if pieces.len() % 16 == 0 {
@@ -63,8 +66,8 @@ fn tell(text: &str) {
     println!("{text}");
 }
 
-/// The share of this container's memory limit that is in use, without the file cache that can be dropped; cgroup v2, else v1.
-fn read_use() -> Option<f64> {
+/// The memory that this container uses, without the file cache that can be dropped, and its limit, in bytes; cgroup v2, else v1.
+fn read_use() -> Option<(f64, f64)> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
     let stat = |path: &str, key: &str| {
@@ -89,5 +92,5 @@ fn read_use() -> Option<f64> {
         ))
     };
     let (used, droppable, limit) = v2().or_else(v1)?;
-    Some((used - droppable).max(0.0) / limit)
+    Some(((used - droppable).max(0.0), limit))
 }

@@ -137,7 +137,12 @@ impl Screen {
         };
         Self {
             color: color && !json,
-            width: stdout.is_terminal().then(|| Table::new().width()).flatten(),
+            // Some terminals do not tell their width, or tell 0.
+            width: stdout
+                .is_terminal()
+                .then(|| Table::new().width())
+                .flatten()
+                .filter(|width| *width >= 20),
             now: Timestamp::now(),
             zone: TimeZone::system(),
             json,

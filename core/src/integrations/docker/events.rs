@@ -69,13 +69,14 @@ pub(super) async fn watch(
     // The limit is bollard's: it holds until the stream begins, which an engine lets it do at once, and not between events.
     let events = engine.docker().with_timeout(LIST).events(Some(options));
 
+    let labelled = only_label.is_some();
     let state = Some((Box::pin(events), client, cache, node));
-    Ok(stream::unfold(state, |state| async move {
+    Ok(stream::unfold(state, move |state| async move {
         let (mut events, client, cache, node) = state?;
         loop {
             match events.next().await {
                 Some(Ok(event)) => {
-                    if let Some(signal) = signal(&node, &event) {
+                    if let Some(signal) = signal(&node, labelled, &event) {
                         lock(&cache).mark_stale(&signal.container_id);
                         return Some((Ok(signal), Some((events, client, cache, node))));
                     }
@@ -97,12 +98,13 @@ pub(super) async fn watch(
     .boxed())
 }
 
-/// An event as a signal. `None`: it says nothing of interest, or its container is ignored.
-fn signal(node: &str, event: &EventMessage) -> Option<Signal> {
+/// An event as a signal. `None`: it says nothing of interest, or its container is ignored. Where only `labelled` containers are looked
+/// after, their own label says more than one that speaks to every agent.
+fn signal(node: &str, labelled: bool, event: &EventMessage) -> Option<Signal> {
     let actor = event.actor.as_ref()?;
     let attributes = actor.attributes.as_ref()?;
     let attribute = |name: &str| attributes.get(name).map(String::as_str);
-    if labels::is_ignored(attribute(labels::IGNORE)) {
+    if !labelled && labels::is_ignored(attribute(labels::IGNORE)) {
         return None;
     }
     let action = event.action.as_deref()?;
@@ -183,7 +185,7 @@ mod tests {
             r#"{{"status":"x","id":"abc","from":"img","Type":"container","Action":"{action}","Actor":{{"ID":"abc","Attributes":{{"image":"img","name":"web"{attributes}}}}},"scope":"local","time":1767225600,"timeNano":1767225600000000123}}"#
         ))
         .unwrap();
-        signal("atlas", &event)
+        signal("atlas", false, &event)
     }
 
     #[test]

@@ -132,6 +132,12 @@ impl DockerEngine {
         }
     }
 
+    /// Whether a container is marked to be left alone. Where only labelled containers are looked after, their own label says more than
+    /// one that speaks to every agent.
+    fn passes_over(&self, all: &models::HeededLabels) -> bool {
+        self.only_label.is_none() && labels::is_ignored(all.get(labels::IGNORE))
+    }
+
     fn cache(&self) -> MutexGuard<'_, Cache> {
         lock(&self.cache)
     }

@@ -27,7 +27,7 @@ use super::{
     DockerEngine, NAME,
     cache::{self, Known},
     client::{Client, Failure, LIST, QUICK, is_name},
-    disk_usage, events, labels, lock, logs,
+    disk_usage, events, lock, logs,
     models::{Inspect, StatsModel, Summary},
     stats::{self, Scale},
     translate,
@@ -130,7 +130,7 @@ impl Source for DockerEngine {
         else {
             return Ok(None);
         };
-        if labels::is_ignored(inspect.config.labels.get(labels::IGNORE)) {
+        if self.passes_over(&inspect.config.labels) {
             return Ok(None);
         }
         let known = Known::of(&inspect);
@@ -197,7 +197,7 @@ impl DockerEngine {
             cache.retain(&ids);
             listed
                 .into_iter()
-                .filter(|summary| !labels::is_ignored(summary.labels.get(labels::IGNORE)))
+                .filter(|summary| !self.passes_over(&summary.labels))
                 .map(|summary| {
                     let turn = cache.take_turn(&summary, cycle, now);
                     (summary, turn || depth == Depth::Full)

@@ -236,13 +236,17 @@ fn ended(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
             ..Judgement::default()
         };
     }
-    // The engine restarts it by itself: let it, for a while.
-    if restarting || (policy_restarts && cause != EndCause::EngineOutage) {
+    // The engine restarts it by itself: let it, for a while; after an outage counted from the engine's return.
+    if restarting || policy_restarts {
         let ended_at = last
             .map(|death| death.at)
             .or(facts.finished_at)
             .unwrap_or(input.now);
-        let grace_ends = crate::ports::later(ended_at, input.thresholds.restart_policy_grace);
+        let from = input
+            .history
+            .known_again_at
+            .map_or(ended_at, |back| back.max(ended_at));
+        let grace_ends = crate::ports::later(from, input.thresholds.restart_policy_grace);
         if input.now < grace_ends {
             return Judgement {
                 unknown: true,
