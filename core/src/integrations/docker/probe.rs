@@ -133,11 +133,14 @@ impl DockerEngine {
                 })
             }
             Verification::LimitsAre {
-                container, limits, ..
+                container,
+                limits,
+                stable_seconds,
             } => Ok(match self.inspect_named(container).await? {
                 None => gone(container),
                 Some(found) => match has_limits(&found, container.short(), *limits) {
-                    Reading::Holds => is_in(
+                    // One that did not run when its limits were set has nothing to stay up for; its start is a step of its own.
+                    Reading::Holds if *stable_seconds > 0 => is_in(
                         &translate::facts(&found),
                         container.short(),
                         ContainerCondition::Running,
