@@ -81,7 +81,8 @@ pub(crate) fn deeds(journal: &[Envelope]) -> Vec<Deed> {
 }
 
 /// The journal, after checking what must hold of every journal: the chain is whole; before each deed stand its task's making, its
-/// beginning, and a yes (Steward's own decision or a person's); after it its outcome; an outcome never comes without an intent.
+/// beginning, and a yes (Steward's own decision or a person's); after it, and before its task's end, its outcome; an outcome never comes
+/// without an intent.
 pub(crate) async fn journal(agent: &Agent) -> Result<Vec<Envelope>> {
     let verified = agent.call::<VerifyJournal>(&Nothing {}).await?;
     ensure!(
@@ -115,6 +116,11 @@ pub(crate) async fn journal(agent: &Agent) -> Result<Vec<Envelope>> {
                 }
                 TaskChange::Approved => tasks.entry(task.id).or_default().0 = true,
                 TaskChange::Started => tasks.entry(task.id).or_default().1 = true,
+                TaskChange::Completed | TaskChange::Failed => ensure!(
+                    open.iter().all(|(of, ..)| *of != task.id),
+                    "task {} ended with open deeds: {open:?}",
+                    task.id
+                ),
                 _ => {}
             },
             Event::ActionIntended {
@@ -142,7 +148,6 @@ pub(crate) async fn journal(agent: &Agent) -> Result<Vec<Envelope>> {
             _ => {}
         }
     }
-    ensure!(open.is_empty(), "deeds without an outcome: {open:?}");
     Ok(journal)
 }
 
@@ -238,7 +243,7 @@ pub(crate) async fn healed_once(
 
 /// A task that was completed.
 pub(crate) async fn done(agent: &Agent, task: TaskId) -> Result<Task> {
-    let task = agent.call_at::<GetTask>(task, &Nothing {}).await?;
+    let task = wait_for_end(agent, task).await?;
     assert_eq!(task.status, TaskState::Completed, "{task:#?}");
     assert!(
         task.result.as_ref().is_some_and(|result| result.success),
@@ -311,7 +316,11 @@ pub(crate) async fn known(agent: &Agent, containers: &[&Container]) -> Result<()
 }
 
 /// Watches for a while that the engine was told to start this container so often and no more.
-pub(crate) async fn left_alone(events: &EventLog, container: &Container, restarts: usize) -> Result<()> {
+pub(crate) async fn left_alone(
+    events: &EventLog,
+    container: &Container,
+    restarts: usize,
+) -> Result<()> {
     let what = format!("{} restarted {restarts} times", container.name);
     steward_tests::wait::holds(
         &what,

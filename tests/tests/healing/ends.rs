@@ -123,11 +123,6 @@ async fn what_a_person_or_a_job_ended_is_left_alone_also_by_the_next_agent() -> 
             .await?;
         assert!(!seen.reason.is_empty());
     }
-    let stays = |agent: &steward_tests::agent::Agent| {
-        let url = agent.url().to_owned();
-        assert!(!url.is_empty());
-    };
-    stays(&agent);
     let nothing = || agent.incidents();
     steward_tests::wait::holds("no incident", A_WHILE, nothing, Vec::is_empty).await?;
     let now = restarted.state().await?;

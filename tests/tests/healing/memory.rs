@@ -1,7 +1,7 @@
 //! Deaths for memory: restarted at first; when they come back a person is asked for a higher limit, which then really is one.
 
 use anyhow::{Context as _, Result};
-use steward_api::{ActionName, Problem, Risk, StepResult, Task, Verdict};
+use steward_api::{ActionName, Problem, ResolutionKind, Risk, StepResult, Task, Verdict};
 use steward_tests::{
     agent::Agent,
     docker::{Container, Workload},
@@ -53,6 +53,16 @@ async fn a_container_that_needs_more_than_its_limit_gets_it_when_a_person_agrees
     let one = wait_for_incident(&agent, &hungry, "to be there", |_| true).await?;
     assert_eq!(one.problem, Problem::OomKilled, "{one:#?}");
     // … the second time a person is asked, and until then nothing more is done.
+    let last = |task: &Task| task.plan.steps().last().map(|step| step.action.name());
+    agent
+        .wait_for_tasks("the question about a dead container", SOON, |all| {
+            all.iter().any(|task| {
+                !task.status.is_final()
+                    && task.plan.steps().len() == 2
+                    && last(task) == Some(ActionName::RestartContainer)
+            })
+        })
+        .await?;
     let task = question(&agent, &hungry).await?;
     left_alone(&events, &hungry, 1).await?;
     let dead = hungry.state().await?;
@@ -84,8 +94,13 @@ async fn a_container_that_needs_more_than_its_limit_gets_it_when_a_person_agrees
     // It fills its buffer again, and lives.
     left_alone(&events, &hungry, 2).await?;
     assert!(hungry.state().await?.running);
+    wait_for_incident(&agent, &hungry, "to be over", |one| !one.is_active()).await?;
     let one = incident(&agent, &hungry).await?;
     assert!(one.flaps >= 1, "{one:#?}");
+    assert_eq!(
+        one.resolution.map(|end| end.kind),
+        Some(ResolutionKind::Healed)
+    );
     let own = deeds(&journal(&agent).await?);
     let actions: Vec<_> = own.iter().map(|deed| deed.action).collect();
     assert_eq!(
@@ -160,6 +175,11 @@ async fn a_limit_is_raised_live_while_the_container_runs() -> Result<()> {
         "it was changed live"
     );
     assert_eq!(events.count(&parent.name, "restart"), 0);
+    let one = wait_for_incident(&agent, &parent, "to be over", |one| !one.is_active()).await?;
+    assert_eq!(
+        one.resolution.map(|end| end.kind),
+        Some(ResolutionKind::Healed)
+    );
     let own = deeds(&journal(&agent).await?);
     assert_eq!(own.len(), 1, "{own:#?}");
     own[0].concluded.context("an outcome")?;
