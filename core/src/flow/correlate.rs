@@ -348,7 +348,14 @@ impl Incidents {
         let problems = |findings: &[steward_api::Finding]| -> BTreeSet<_> {
             findings
                 .iter()
-                .map(|finding| (finding.problem, finding.severity))
+                .map(|finding| {
+                    // One more kill for memory is news; one more reading of a gauge is not.
+                    let kills = match finding.problem {
+                        Problem::OomKilled => finding.evidence.len(),
+                        _ => 0,
+                    };
+                    (finding.problem, finding.severity, kills)
+                })
                 .collect()
         };
         let is_same = problems(&slot.findings) == problems(&evaluation.findings);

@@ -104,12 +104,15 @@ impl World {
         self.owners.get(id).map(String::as_str)
     }
 
-    /// Takes over what an earlier agent knew: which resources it has seen at work.
-    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>) {
+    /// Takes over what an earlier agent knew up to `until`: which resources it has seen at work, and which it knew to be stopped on
+    /// purpose.
+    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>, until: Option<Timestamp>) {
         for (id, health) in known {
-            // Healthy or failing, it was meant to run; what was stopped may have been so for long.
-            if *health != Health::Stopped && *health != Health::Unknown {
-                self.history_mut(id).seen_running = true;
+            match health {
+                Health::Stopped => self.history_mut(id).stopped_until = until,
+                Health::Unknown => {}
+                // Healthy or failing, it was meant to run.
+                _ => self.history_mut(id).seen_running = true,
             }
         }
     }
