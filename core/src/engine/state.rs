@@ -53,6 +53,8 @@ pub(super) enum Wake {
     Judge(ResourceId),
     /// Decide about an incident anew.
     Assess(IncidentId),
+    /// Begin what was allowed and not begun.
+    BeginAllowed,
 }
 
 /// The engine.
@@ -216,12 +218,14 @@ impl State {
         }
         let mut judge = Vec::new();
         let mut assess = Vec::new();
+        let mut begin = false;
         while let Some((at, _)) = self.wakes.first()
             && *at <= now
         {
             match self.wakes.pop_first() {
                 Some((_, Wake::Judge(id))) => judge.push(id),
                 Some((_, Wake::Assess(id))) => assess.push(id),
+                Some((_, Wake::BeginAllowed)) => begin = true,
                 None => break,
             }
         }
@@ -230,6 +234,9 @@ impl State {
         }
         for incident in assess {
             self.assess_and_commit(incident).await;
+        }
+        if begin {
+            self.begin_allowed().await;
         }
         self.expire(now).await;
         if !self.samples.is_empty() {
@@ -382,6 +389,7 @@ impl State {
         self.is_dirty = true;
         self.reserve_ids().await;
         self.reassess_all().await;
+        self.wakes.insert((self.clock.now(), Wake::BeginAllowed));
     }
 
     /// Sets numbers aside, so that a new incident never waits for one.
