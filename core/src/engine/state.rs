@@ -200,6 +200,7 @@ impl State {
             }
             Stimulus::Log { task, entry } => self.log_task(task, entry).await,
             Stimulus::Executed { task, execution } => self.executed(task, execution).await,
+            Stimulus::StoreFailed { error } => self.store_failed(&error),
             Stimulus::AnswerChecked { answer, reading } => {
                 self.answer_checked(*answer, reading).await
             }
@@ -256,16 +257,25 @@ impl State {
             .map_or(TICK, |wait| wait.clamp(Duration::from_millis(5), TICK))
     }
 
-    /// History is not part of the record: it is written beside the loop, and a failure is told once, by the store's own state.
+    /// History is not part of the record: it is written beside the loop. That it could not be is often the first sign of a database
+    /// that takes no writes at all: then the loop is told, and says it once.
     fn record_samples(&mut self) {
         let samples = std::mem::take(&mut self.samples);
         if self.store_error.is_some() {
             return;
         }
         let store = Arc::clone(&self.store);
+        let stimuli = self.stimuli.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.record(&samples).await {
-                tracing::warn!(error = words(&error), "metric history was not recorded");
+            let Err(error) = store.record(&samples).await else {
+                return;
+            };
+            match store.probe().await {
+                Ok(()) => {
+                    tracing::warn!(error = words(&error), "metric history was not recorded");
+                }
+                // An engine that ends needs to know no more.
+                Err(error) => drop(stimuli.send(Stimulus::StoreFailed { error }).await),
             }
         });
     }
