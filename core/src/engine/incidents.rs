@@ -19,7 +19,7 @@ use super::{
 use crate::{
     flow::{
         correlate::Surroundings,
-        detect::{Evaluation, evaluate},
+        detect::{Evaluation, Standing, evaluate},
     },
     ports::{ContainerSignal, Coverage, Observation, Signal, SourceError},
 };
@@ -360,7 +360,11 @@ impl State {
                     });
                 }
             }
-            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+            if evaluation.findings.is_empty()
+                && evaluation.standing != Standing::Unknown
+                && self.incidents.of(&id).is_none()
+                && !self.incidents.is_unseen(&id)
+            {
                 // Well, and it was before: nothing to correlate.
                 if let Some(at) = evaluation.again_at {
                     self.wakes.insert((at, Wake::Judge(id)));
