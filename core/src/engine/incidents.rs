@@ -326,6 +326,15 @@ impl State {
                     _ => self.investigate(&incident).await,
                 }
             }
+            // What polls them is read anew, for what is known of them is from the time of the root cause.
+            self.world.doubt(&correlated.freed);
+            for resource in &correlated.freed {
+                if resource.kind != ResourceKind::Container
+                    && let Some(index) = self.source_of(resource)
+                {
+                    self.sources[index].refresh();
+                }
+            }
             changed = correlated.freed;
         }
     }

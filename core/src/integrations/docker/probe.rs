@@ -170,10 +170,7 @@ impl DockerEngine {
             Action::RestartContainer {
                 container,
                 grace_seconds,
-            } => {
-                self.settle(container, *grace_seconds, since, started)
-                    .await
-            }
+            } => self.settle(container, *grace_seconds, since, started).await,
             Action::StopContainer {
                 container,
                 grace_seconds,
