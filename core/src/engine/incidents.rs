@@ -369,7 +369,11 @@ impl State {
                     });
                 }
             }
-            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+            if evaluation.findings.is_empty()
+                && evaluation.standing != Standing::Unknown
+                && self.incidents.of(&id).is_none()
+                && !self.incidents.is_unseen(&id)
+            {
                 // Well, and it was before: nothing to correlate.
                 if let Some(at) = evaluation.again_at {
                     self.wakes.insert((at, Wake::Judge(id)));

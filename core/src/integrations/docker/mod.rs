@@ -21,6 +21,7 @@ mod observe;
 mod act;
 mod limits;
 mod probe;
+mod in_flight;
 mod prune;
 mod tmp;
 #[cfg(target_os = "linux")]
