@@ -147,8 +147,8 @@ fn imports_against_the_plan_are_found_in_every_form() {
     );
     breaks(
         "core/src/ports.rs",
-        "use crate::config::Config;",
-        "`ports` must not know `config`",
+        "use crate::engine::Handle;",
+        "`ports` must not know `engine`",
     );
     keeps(
         "core/src/wire.rs",

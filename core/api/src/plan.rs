@@ -101,7 +101,7 @@ pub enum Verification {
         container: ResourceId,
         /// Which limits.
         limits: Limits,
-        /// For how many seconds it must stay up.
+        /// For how many seconds it must stay up; 0: it need not run, because a later step of the plan starts it.
         stable_seconds: u32,
     },
     /// The unit is active, and stays so for a while.

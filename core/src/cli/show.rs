@@ -201,7 +201,8 @@ pub(super) fn render_incident(screen: &Screen, incident: &Incident, tasks: &[Tas
             Verdict::Ask => "ask a person",
             Verdict::Withhold => "withhold",
         };
-        out.push_str(&screen.field(verdict, &decision.reason));
+        out.push_str(&screen.field("verdict", verdict));
+        out.push_str(&screen.field("because", &decision.reason));
         if let Some(guard) = &decision.guard {
             out.push_str(&screen.field("guard", guard));
         }

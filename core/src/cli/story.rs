@@ -327,6 +327,11 @@ fn verification_words(verification: &Verification) -> String {
         }
         Verification::LimitsAre {
             container,
+            stable_seconds: 0,
+            ..
+        } => format!("{} has the new limits", container.short()),
+        Verification::LimitsAre {
+            container,
             stable_seconds,
             ..
         } => format!(

@@ -326,6 +326,15 @@ impl State {
                     _ => self.investigate(&incident).await,
                 }
             }
+            // What polls them is read anew, for what is known of them is from the time of the root cause.
+            self.world.doubt(&correlated.freed);
+            for resource in &correlated.freed {
+                if resource.kind != ResourceKind::Container
+                    && let Some(index) = self.source_of(resource)
+                {
+                    self.sources[index].refresh();
+                }
+            }
             changed = correlated.freed;
         }
     }
@@ -369,7 +378,11 @@ impl State {
                     });
                 }
             }
-            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+            if evaluation.findings.is_empty()
+                && evaluation.standing != Standing::Unknown
+                && self.incidents.of(&id).is_none()
+                && !self.incidents.is_unseen(&id)
+            {
                 // Well, and it was before: nothing to correlate.
                 if let Some(at) = evaluation.again_at {
                     self.wakes.insert((at, Wake::Judge(id)));

@@ -42,7 +42,8 @@ pub(super) fn store_unavailable(error: &str) -> ProblemDetails {
 }
 
 impl State {
-    // Whoever asked may have gone meanwhile; what was done stands in the journal, so a lost reply loses nothing.
+    // Whoever asked may have gone meanwhile; what was done stands in the journal, so a lost reply loses nothing. The picture is put up
+    // before a reply is sent, so that whoever asked sees what came of it.
     pub(super) async fn answer(&mut self, request: Request) {
         match request {
             Request::Approve {
@@ -58,6 +59,7 @@ impl State {
                 reply,
             } => {
                 let outcome = self.reject(task, body, caller).await;
+                self.put_up();
                 let _ = reply.send(outcome);
             }
             Request::Heal {
@@ -71,6 +73,7 @@ impl State {
                     .ok()
                     .filter(|task| !task.requires_approval)
                     .map(|task| task.id);
+                self.put_up();
                 let _ = reply.send(outcome);
                 if let Some(task) = start {
                     self.begin_task(task).await;
@@ -82,6 +85,7 @@ impl State {
                 reply,
             } => {
                 let outcome = self.set_autonomy(level, &caller).await;
+                self.put_up();
                 let _ = reply.send(outcome);
             }
             Request::LogTail { resource, reply } => self.log_tail(resource, reply),
@@ -152,6 +156,7 @@ impl State {
         let outcome = self.approve_checked(&answer, reading).await;
         let approved = outcome.is_ok();
         let id = answer.task;
+        self.put_up();
         let _ = answer.reply.send(outcome);
         if approved {
             self.begin_task(id).await;

@@ -15,6 +15,7 @@ use steward_api::{
 };
 
 use super::{
+    decide::SETTLED,
     detect::{Evaluation, Standing},
     graph::Graph,
 };
@@ -36,6 +37,8 @@ pub struct Incidents {
     active: BTreeMap<ResourceId, Arc<Incident>>,
     ended: VecDeque<Arc<Incident>>,
     quiet_since: BTreeMap<ResourceId, Timestamp>,
+    /// Resources whose state is not known now.
+    unseen: BTreeSet<ResourceId>,
 }
 
 /// What correlation needs to know besides the findings.
@@ -88,6 +91,11 @@ impl Incidents {
         self.active.get(resource)
     }
 
+    /// Whether nothing is wrong with a resource just now, though its incident is not over yet: nothing is to be done about it meanwhile.
+    pub fn is_quiet(&self, resource: &ResourceId) -> bool {
+        self.quiet_since.contains_key(resource)
+    }
+
     /// An active incident by its number.
     pub fn by_id(&self, id: IncidentId) -> Option<&Arc<Incident>> {
         self.active.values().find(|incident| incident.id == id)
@@ -128,6 +136,11 @@ impl Incidents {
             if let Some(at) = evaluation.again_at {
                 out.again.push((at, evaluation.resource.clone()));
             }
+            if evaluation.standing == Standing::Unknown {
+                self.unseen.insert(evaluation.resource.clone());
+            } else {
+                self.unseen.remove(&evaluation.resource);
+            }
             match evaluation.standing {
                 Standing::Unknown => {}
                 Standing::Gone => {
@@ -146,7 +159,54 @@ impl Incidents {
                 Standing::Known => self.failing(evaluation, around, next_id, &mut out),
             }
         }
+        self.list_unseen(around, &mut out);
         out
+    }
+
+    /// Whether the state of a resource was not known when it was last judged.
+    pub fn is_unseen(&self, resource: &ResourceId) -> bool {
+        self.unseen.contains(resource)
+    }
+
+    /// An engine that does not answer owns what can't be seen because of it. All of it is listed at once: an entry for each of hundreds
+    /// of containers would tell nobody more.
+    fn list_unseen(&mut self, around: &Surroundings<'_>, out: &mut Correlated) {
+        let unseen = &self.unseen;
+        for slot in self
+            .active
+            .values_mut()
+            .filter(|incident| incident.problem == Problem::DockerUnreachable)
+        {
+            let room = MOST_AFFECTED.saturating_sub(slot.affected.len());
+            let new: Vec<_> = around
+                .graph
+                .downstream(&slot.resource)
+                .into_iter()
+                .filter(|id| unseen.contains(id) && !slot.affected.contains(id))
+                .take(room)
+                .collect();
+            if new.is_empty() {
+                continue;
+            }
+            let root = Arc::make_mut(slot);
+            let phase = root.phase;
+            let text = match new.as_slice() {
+                [one] => format!("how {} is can't be seen because of it", one.short()),
+                all => format!("how {} others are can't be seen because of it", all.len()),
+            };
+            root.note(around.now, phase, text);
+            root.affected.extend(new);
+            match out
+                .changes
+                .iter_mut()
+                .find(|(_, changed)| changed.id == slot.id)
+            {
+                Some((_, changed)) => *changed = Arc::clone(slot),
+                None => out
+                    .changes
+                    .push((IncidentChange::Updated, Arc::clone(slot))),
+            }
+        }
     }
 
     fn quiet(&mut self, evaluation: &Evaluation, around: &Surroundings<'_>, out: &mut Correlated) {
@@ -222,7 +282,7 @@ impl Incidents {
         out: &mut Correlated,
     ) {
         let id = evaluation.resource.clone();
-        self.quiet_since.remove(&id);
+        let was_quiet = self.quiet_since.remove(&id).is_some();
         if let Some(root) = self.root_of(&evaluation, around) {
             self.attach(&root, &id, around.now, out);
             if let Some(own) = self.active.get(&id).cloned()
@@ -242,7 +302,7 @@ impl Incidents {
             }
         }
         if self.active.contains_key(&id) {
-            self.update(evaluation, around.now, out);
+            self.update(evaluation, was_quiet, around.now, out);
             return;
         }
         if self.reopen(&evaluation, around, out) {
@@ -341,7 +401,13 @@ impl Incidents {
         }
     }
 
-    fn update(&mut self, evaluation: Evaluation, now: Timestamp, out: &mut Correlated) {
+    fn update(
+        &mut self,
+        evaluation: Evaluation,
+        was_quiet: bool,
+        now: Timestamp,
+        out: &mut Correlated,
+    ) {
         let Some(slot) = self.active.get_mut(&evaluation.resource) else {
             return;
         };
@@ -361,9 +427,13 @@ impl Incidents {
         let is_same = problems(&slot.findings) == problems(&evaluation.findings);
         let incident = Arc::make_mut(slot);
         incident.findings = evaluation.findings;
-        if is_same {
+        if is_same && !was_quiet {
             // Fresh evidence only; not worth an entry in the journal.
             return;
+        }
+        // Something changed, so what a person said to it before is no longer settled.
+        if incident.decision.as_ref().is_some_and(is_settled) {
+            incident.decision = None;
         }
         let (problem, severity, title) = worst(&incident.findings);
         incident.problem = problem;
@@ -371,6 +441,12 @@ impl Incidents {
         if incident.title != title {
             incident.title.clone_from(&title);
             incident.note(now, Phase::Detected, title);
+        } else if was_quiet {
+            incident.note(
+                now,
+                Phase::Detected,
+                format!("It was well for a moment: {title}"),
+            );
         } else {
             incident.updated_at = now;
         }
@@ -421,6 +497,12 @@ impl Incidents {
         out.changes.push((IncidentChange::Reopened, slot));
         true
     }
+}
+
+/// Whether a decision is a person's, by an answer or by none.
+fn is_settled(decision: &steward_api::Decision) -> bool {
+    let guard = decision.guard.as_deref();
+    guard.is_some_and(|guard| SETTLED.contains(&guard))
 }
 
 fn open(id: IncidentId, evaluation: Evaluation, now: Timestamp) -> Incident {

@@ -14,3 +14,6 @@ pub mod graph;
 pub mod learn;
 pub mod observe;
 pub mod tasks;
+
+#[cfg(test)]
+mod scenarios;

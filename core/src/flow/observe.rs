@@ -16,7 +16,7 @@ use steward_api::{
 
 use super::graph::Graph;
 use crate::ports::{
-    ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal,
+    ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal, later,
 };
 
 /// Ends that are remembered for each container.
@@ -33,6 +33,8 @@ const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
 
 /// Kills for memory so close together, in one run of a container, are one: the kernel tells it several times until there is room again.
 const OOM_TOGETHER: SignedDuration = SignedDuration::from_secs(5);
+/// Two clocks of the same engine, the event's and the state's, differ by milliseconds; so much is taken as the same moment.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 
 /// Everything that is looked after, as last read, with its history.
 #[derive(Debug, Default)]
@@ -42,8 +44,20 @@ pub struct World {
     histories: BTreeMap<ResourceId, ResourceHistory>,
     unreadable: BTreeMap<String, Vec<Unreadable>>,
     versions: BTreeMap<String, String>,
+    /// Health and reason as they were read, of those whose rules said otherwise.
+    read_as: BTreeMap<ResourceId, (Health, String)>,
+    /// The engine's own count of restarts of each container, and when it was read.
+    counted: BTreeMap<ResourceId, Counted>,
     graph: Graph,
     graph_is_stale: bool,
+}
+
+/// An engine's count of its own restarts of a container.
+#[derive(Debug)]
+struct Counted {
+    container_id: String,
+    restarts: u64,
+    at: Timestamp,
 }
 
 /// What a reading changed.
@@ -105,6 +119,30 @@ impl World {
     /// The source that reports a resource.
     pub fn owner(&self, id: &ResourceId) -> Option<&str> {
         self.owners.get(id).map(String::as_str)
+    }
+
+    /// A resource as it was read, without what the rules made of its health and reason.
+    pub fn as_read(&self, id: &ResourceId) -> Option<Arc<Resource>> {
+        let resource = self.get(id)?;
+        let Some((health, reason)) = self.read_as.get(id) else {
+            return Some(Arc::clone(resource));
+        };
+        let mut resource = Resource::clone(resource);
+        resource.health = *health;
+        resource.reason.clone_from(reason);
+        Some(Arc::new(resource))
+    }
+
+    /// What explained these is over: how they were read under it says nothing any more, so they must be found failing anew. Containers
+    /// are left out, for their ends are known from events, not from readings.
+    pub fn doubt(&mut self, freed: &[ResourceId]) {
+        for id in freed {
+            if id.kind != ResourceKind::Container
+                && let Some(history) = self.histories.get_mut(id)
+            {
+                history.failing_readings = 0;
+            }
+        }
     }
 
     /// Takes over what an earlier agent knew up to `until`: which resources it has seen at work, and which it knew to be stopped on
@@ -300,7 +338,7 @@ impl World {
                 history.kill_requested = None;
                 history.seen_running = true;
                 let at = signal.at;
-                self.edit_container(id, at, |facts, _| {
+                self.edit_container(id, at, |facts| {
                     facts.status = ContainerStatus::Running;
                     facts.started_at = Some(at);
                     facts.error = None;
@@ -308,12 +346,16 @@ impl World {
                     if facts.has_health_check {
                         facts.health = ContainerHealth::Starting;
                     }
+                    Some(running(facts))
                 });
                 true
             }
             ContainerSignal::HealthChanged(health) => {
                 let health = *health;
-                self.edit_container(id, signal.at, |facts, _| facts.health = health);
+                self.edit_container(id, signal.at, |facts| {
+                    facts.health = health;
+                    (facts.status == ContainerStatus::Running).then(|| running(facts))
+                });
                 true
             }
             ContainerSignal::Created | ContainerSignal::Changed | ContainerSignal::Removed => false,
@@ -364,20 +406,36 @@ impl World {
             },
         );
         let at = signal.at;
-        self.edit_container(&signal.resource, at, |facts, reason| {
+        self.edit_container(&signal.resource, at, |facts| {
             facts.status = ContainerStatus::Exited;
             facts.exit_code = Some(exit_code);
             facts.finished_at = Some(at);
             facts.oom_killed = oom;
-            *reason = format!("ended with exit code {exit_code}");
+            let words = format!("ended with exit code {exit_code}");
+            let is_restarted = cause == EndCause::Crash
+                && facts
+                    .restart_policy
+                    .restarts(exit_code, facts.restart_count);
+            Some(if is_restarted {
+                (
+                    Health::Restarting,
+                    format!("{words}; its engine restarts it"),
+                )
+            } else if exit_code == 0 && !oom {
+                (Health::Stopped, words)
+            } else {
+                (Health::Unhealthy, words)
+            })
         });
     }
 
+    /// Brings a container up to what an event tells: its facts, and what follows for its health. An event is as good as a reading, and
+    /// what has just ended must not go on being shown as well while its rules can't tell yet.
     fn edit_container(
         &mut self,
         id: &ResourceId,
         at: Timestamp,
-        edit: impl FnOnce(&mut ContainerFacts, &mut String),
+        edit: impl FnOnce(&mut ContainerFacts) -> Option<(Health, String)>,
     ) {
         let Some(resource) = self.get(id) else { return };
         // A reading from later than the event shows more than the event does; see `is_outdated`.
@@ -386,7 +444,9 @@ impl World {
         }
         let mut resource = Resource::clone(resource);
         if let Facts::Container(facts) = &mut resource.facts {
-            edit(facts, &mut resource.reason);
+            if let Some((health, reason)) = edit(facts) {
+                (resource.health, resource.reason) = (health, reason);
+            }
             resource.read_at = resource.read_at.max(at);
             resource.metrics.clear();
             self.insert(resource);
@@ -453,10 +513,9 @@ impl World {
                         )
                 });
                 let known = facts.finished_at.is_none_or(|finished| {
-                    history.last_death().is_some_and(|death| {
-                        // Two clocks of the same engine: the event's and the state's differ by milliseconds.
-                        finished.duration_since(death.at) <= SignedDuration::from_secs(2)
-                    })
+                    history
+                        .last_death()
+                        .is_some_and(|death| finished.duration_since(death.at) <= CLOCKS_DIFFER)
                 });
                 if !known {
                     let at = facts.finished_at.unwrap_or(resource.read_at);
@@ -482,17 +541,23 @@ impl World {
             }
             _ => {}
         }
-        // The engine's own count tells of restarts whose events were missed.
-        if let Some(before) = before.and_then(Resource::container)
-            && before.container_id == facts.container_id
-            && facts.restart_count > before.restart_count
+        // The engine's own count tells of restarts whose events were missed. Events keep the facts up but do not tell the count, so
+        // what is compared is the count of the last reading with the ends since then.
+        let counted = Counted {
+            container_id: facts.container_id.clone(),
+            restarts: facts.restart_count,
+            at: resource.read_at,
+        };
+        if let Some(last) = self.counted.insert(resource.id.clone(), counted)
+            && last.container_id == facts.container_id
+            && facts.restart_count > last.restarts
         {
             let seen = history
                 .deaths
                 .iter()
-                .filter(|death| before_reading(before, death))
+                .filter(|death| later(death.at, CLOCKS_DIFFER) >= last.at)
                 .count() as u64;
-            let missed = (facts.restart_count - before.restart_count).saturating_sub(seen);
+            let missed = (facts.restart_count - last.restarts).saturating_sub(seen);
             for _ in 0..missed.min(DEATHS_KEPT as u64) {
                 push_death(
                     history,
@@ -508,6 +573,7 @@ impl World {
     }
 
     fn insert(&mut self, resource: Resource) {
+        self.read_as.remove(&resource.id);
         Arc::make_mut(&mut self.resources).insert(resource.id.clone(), Arc::new(resource));
     }
 
@@ -522,17 +588,24 @@ impl World {
             return;
         }
         let mut resource = Resource::clone(resource);
+        let as_read = self
+            .read_as
+            .remove(id)
+            .unwrap_or_else(|| (resource.health, resource.reason.clone()));
         resource.health = health;
         if let Some(reason) = reason {
             resource.reason = reason;
         }
         self.insert(resource);
+        self.read_as.insert(id.clone(), as_read);
     }
 
     fn remove(&mut self, id: &ResourceId) {
         Arc::make_mut(&mut self.resources).remove(id);
         self.owners.remove(id);
         self.histories.remove(id);
+        self.read_as.remove(id);
+        self.counted.remove(id);
         self.graph_is_stale = true;
     }
 
@@ -542,6 +615,8 @@ impl World {
             .iter()
             .filter(|(id, history)| {
                 id.kind == ResourceKind::Container
+                    // What was judged to be meant (a finished job) is shown as stopped, and no fault.
+                    && self.get(id).is_none_or(|resource| resource.health != Health::Stopped)
                     && history.last_death().is_some_and(|death| {
                         // Those that an engine took along have a known cause, and come back with it.
                         matches!(death.cause, EndCause::Crash | EndCause::Unseen)
@@ -552,15 +627,24 @@ impl World {
     }
 }
 
-/// Whether an end came after the reading `before` was taken (its last known start).
-fn before_reading(before: &ContainerFacts, death: &Death) -> bool {
-    before.started_at.is_none_or(|started| death.at >= started)
-}
-
 fn is_status(resource: &Resource, status: ContainerStatus) -> bool {
     resource
         .container()
         .is_some_and(|facts| facts.status == status)
+}
+
+/// The health of a container that runs.
+fn running(facts: &ContainerFacts) -> (Health, String) {
+    let (health, words) = match facts.health {
+        ContainerHealth::None => (Health::Healthy, "running"),
+        ContainerHealth::Healthy => (Health::Healthy, "running, and its health check passes"),
+        ContainerHealth::Starting => (
+            Health::Unknown,
+            "running; its health check has not finished yet",
+        ),
+        ContainerHealth::Unhealthy => (Health::Unhealthy, "its health check fails"),
+    };
+    (health, words.to_owned())
 }
 
 fn push_death(history: &mut ResourceHistory, death: Death) {
@@ -568,4 +652,39 @@ fn push_death(history: &mut ResourceHistory, death: Death) {
         history.deaths.pop_front();
     }
     history.deaths.push_back(death);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_job_is_no_fault_among_others() {
+        let at: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        let mut world = World::default();
+        for (name, health) in [("job", Health::Stopped), ("web", Health::Unhealthy)] {
+            let id = ResourceId::container("n", name);
+            let history = world.history_mut(&id);
+            push_death(
+                history,
+                Death {
+                    at,
+                    exit_code: 0,
+                    oom: false,
+                    cause: EndCause::Unseen,
+                },
+            );
+            world.insert(Resource {
+                id,
+                health,
+                reason: String::new(),
+                depends_on: Vec::new(),
+                runs_on: None,
+                facts: Facts::Container(Box::default()),
+                metrics: std::collections::BTreeMap::new(),
+                read_at: at,
+            });
+        }
+        assert_eq!(world.recent_faults(at, SignedDuration::from_secs(30)), 1);
+    }
 }

@@ -44,7 +44,16 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
         };
         let found = match executor.actuator(&action) {
             Ok(actuator) => {
-                let mut answer = actuator.was_applied(&action, record.intended_at).await;
+                // Takes as long as the one who was asked may still be at it.
+                let ask = || async {
+                    tokio::select! {
+                        answer = actuator.was_applied(&action, record.intended_at) => Some(answer),
+                        () = executor.stopping.cancelled() => None,
+                    }
+                };
+                let Some(mut answer) = ask().await else {
+                    return Execution::LeftOpen;
+                };
                 for _ in 0..TRIES {
                     if !matches!(answer, Err(ActError::Unreachable { .. })) {
                         break;
@@ -53,7 +62,10 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
                         () = sleep(TRY_EVERY) => {}
                         () = executor.stopping.cancelled() => return Execution::LeftOpen,
                     }
-                    answer = actuator.was_applied(&action, record.intended_at).await;
+                    answer = match ask().await {
+                        Some(answer) => answer,
+                        None => return Execution::LeftOpen,
+                    };
                 }
                 match answer {
                     Ok(Some(true)) if record.undo => {

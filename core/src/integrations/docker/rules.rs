@@ -409,7 +409,15 @@ fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
 
 /// Killed for memory twice within an hour, or a part of it killed while it went on.
 fn oom_while_running(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &mut Judgement) {
-    let Some(last) = input.history.oom_kills.back().copied() else {
+    let hour = SignedDuration::from_hours(1);
+    let kills: Vec<_> = input
+        .history
+        .oom_kills
+        .iter()
+        .copied()
+        .filter(|at| input.now.duration_since(*at) < hour)
+        .collect();
+    let Some(last) = kills.last().copied() else {
         return;
     };
     let killed_whole = input
@@ -419,11 +427,11 @@ fn oom_while_running(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &
     // A start after the kill has put everything back in its place.
     let started_since = facts.started_at.is_some_and(|started| started > last);
     let survived = !killed_whole && !started_since && input.now.duration_since(last) < SURVIVED_OOM;
-    let again = input.history.oom_kills.len() >= 2;
+    let again = kills.len() >= 2;
     if !(survived || again) {
         return;
     }
-    let times = input.history.oom_kills.len();
+    let times = kills.len();
     judgement.suspicions.push(Suspicion {
         problem: Problem::OomKilled,
         severity: Severity::Degraded,
@@ -435,22 +443,17 @@ fn oom_while_running(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &
                 name(input)
             )
         },
-        evidence: input
-            .history
-            .oom_kills
+        evidence: kills
             .iter()
             .map(|at| Evidence::new("docker event", "killed by the kernel for memory").at(*at))
             .collect(),
     });
     let lapses = if again {
-        input
-            .history
-            .oom_kills
+        kills
             .iter()
             .rev()
             .nth(1)
-            .copied()
-            .map(|at| crate::ports::later(at, SignedDuration::from_hours(1)))
+            .map(|at| crate::ports::later(*at, hour))
     } else {
         Some(crate::ports::later(last, SURVIVED_OOM))
     };

@@ -128,6 +128,32 @@ async fn limits_are_raised_and_lowered_live() {
 }
 
 #[tokio::test]
+async fn an_ended_container_has_its_new_limits_without_running() {
+    let Some(world) = World::new() else { return };
+    let container = world.run("ended", &["--memory=64m"], "exit 1");
+    eventually("it ends", 30, || async {
+        (container.inspect("{{.State.Running}}") == "false").then_some(())
+    })
+    .await;
+    let memory = |mib: u64| Limits {
+        memory_bytes: Some(mib * MIB),
+        cpu_millicores: None,
+    };
+    change(&world, &container, memory(64), memory(128))
+        .await
+        .unwrap();
+    let are = |stable_seconds| Verification::LimitsAre {
+        container: container.resource(),
+        limits: memory(128),
+        stable_seconds,
+    };
+    // The plan starts it in a later step; only one that is to stay up must run.
+    let verify = async |wanted| world.engine.verify(&wanted).await.unwrap();
+    assert_eq!(verify(are(0)).await, Reading::Holds);
+    assert!(matches!(verify(are(1)).await, Reading::Broken(_)));
+}
+
+#[tokio::test]
 async fn limits_set_in_other_ways_are_kept_in_them() {
     let Some(world) = World::new() else { return };
     let cpu = |milli| Limits {
