@@ -19,7 +19,7 @@ use super::{
 use crate::{
     flow::{
         correlate::Surroundings,
-        detect::{Evaluation, evaluate},
+        detect::{Evaluation, Standing, evaluate},
     },
     ports::{ContainerSignal, Coverage, Observation, Signal, SourceError},
 };
@@ -187,12 +187,15 @@ impl State {
         if !matches!(signal.kind, ContainerSignal::HealthChanged(_)) {
             self.judge(vec![id.clone()], Vec::new()).await;
         }
-        if matches!(signal.kind, ContainerSignal::Died { .. }) {
+        if matches!(
+            signal.kind,
+            ContainerSignal::Died { .. } | ContainerSignal::OomKilled
+        ) {
             self.ended_again(&id).await;
         }
     }
 
-    /// One more end under an open incident: what was decided before it is decided anew, with what the log says now.
+    /// One more end, or kill for memory, under an open incident: what was decided before it is decided anew, with what the log says now.
     async fn ended_again(&mut self, id: &ResourceId) {
         let Some(incident) = self.incidents.of(id).cloned() else {
             return;
@@ -358,7 +361,13 @@ impl State {
                 &id,
                 now,
             );
-            if let Some(resource) = self.world.get(&id) {
+            // "Stopped" says that it was judged to be meant, and the next agent will take our word for it: not before it was judged.
+            let is_judged = evaluation.standing == Standing::Known;
+            if let Some(resource) = self
+                .world
+                .get(&id)
+                .filter(|resource| is_judged || resource.health != Health::Stopped)
+            {
                 let from = self.announced.insert(id.clone(), resource.health);
                 if from != Some(resource.health) {
                     events.push(Event::ResourceChanged {
@@ -369,7 +378,11 @@ impl State {
                     });
                 }
             }
-            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+            if evaluation.findings.is_empty()
+                && evaluation.standing != Standing::Unknown
+                && self.incidents.of(&id).is_none()
+                && !self.incidents.is_unseen(&id)
+            {
                 // Well, and it was before: nothing to correlate.
                 if let Some(at) = evaluation.again_at {
                     self.wakes.insert((at, Wake::Judge(id)));

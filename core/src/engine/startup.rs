@@ -103,6 +103,7 @@ pub(super) async fn begin(
         .await?;
     state.begin_sources(Some(events_since));
     state.check_open_tasks();
+    state.begin_allowed().await;
     state.put_up();
     Ok(state)
 }
@@ -128,7 +129,7 @@ impl State {
         }
         self.actions.remember(memory.actions);
         self.records.remember(memory.remedies);
-        self.world.remember(&memory.resources);
+        self.world.remember(&memory.resources, memory.last_entry_at);
         self.announced = memory.resources;
         for (problem, severity, count) in memory.incident_totals {
             let labels = IncidentLabels {
@@ -181,7 +182,8 @@ impl State {
         self.is_dirty = true;
     }
 
-    /// Tasks that were under way at the last end are checked against the world; those that were allowed but waited go on waiting.
+    /// Tasks that were under way at the last end are checked against the world; see [`State::begin_allowed`] for those that were
+    /// allowed and not begun.
     fn check_open_tasks(&mut self) {
         let under_way: Vec<_> = self
             .tasks

@@ -53,6 +53,8 @@ pub(super) enum Wake {
     Judge(ResourceId),
     /// Decide about an incident anew.
     Assess(IncidentId),
+    /// Begin what was allowed and not begun.
+    BeginAllowed,
 }
 
 /// The engine.
@@ -198,6 +200,7 @@ impl State {
             }
             Stimulus::Log { task, entry } => self.log_task(task, entry).await,
             Stimulus::Executed { task, execution } => self.executed(task, execution).await,
+            Stimulus::StoreFailed { error } => self.store_failed(&error),
             Stimulus::AnswerChecked { answer, reading } => {
                 self.answer_checked(*answer, reading).await
             }
@@ -216,12 +219,14 @@ impl State {
         }
         let mut judge = Vec::new();
         let mut assess = Vec::new();
+        let mut begin = false;
         while let Some((at, _)) = self.wakes.first()
             && *at <= now
         {
             match self.wakes.pop_first() {
                 Some((_, Wake::Judge(id))) => judge.push(id),
                 Some((_, Wake::Assess(id))) => assess.push(id),
+                Some((_, Wake::BeginAllowed)) => begin = true,
                 None => break,
             }
         }
@@ -230,6 +235,9 @@ impl State {
         }
         for incident in assess {
             self.assess_and_commit(incident).await;
+        }
+        if begin {
+            self.begin_allowed().await;
         }
         self.expire(now).await;
         if !self.samples.is_empty() {
@@ -249,16 +257,25 @@ impl State {
             .map_or(TICK, |wait| wait.clamp(Duration::from_millis(5), TICK))
     }
 
-    /// History is not part of the record: it is written beside the loop, and a failure is told once, by the store's own state.
+    /// History is not part of the record: it is written beside the loop. That it could not be is often the first sign of a database
+    /// that takes no writes at all: then the loop is told, and says it once.
     fn record_samples(&mut self) {
         let samples = std::mem::take(&mut self.samples);
         if self.store_error.is_some() {
             return;
         }
         let store = Arc::clone(&self.store);
+        let stimuli = self.stimuli.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.record(&samples).await {
-                tracing::warn!(error = words(&error), "metric history was not recorded");
+            let Err(error) = store.record(&samples).await else {
+                return;
+            };
+            match store.probe().await {
+                Ok(()) => {
+                    tracing::warn!(error = words(&error), "metric history was not recorded");
+                }
+                // An engine that ends needs to know no more.
+                Err(error) => drop(stimuli.send(Stimulus::StoreFailed { error }).await),
             }
         });
     }
@@ -382,6 +399,7 @@ impl State {
         self.is_dirty = true;
         self.reserve_ids().await;
         self.reassess_all().await;
+        self.wakes.insert((self.clock.now(), Wake::BeginAllowed));
     }
 
     /// Sets numbers aside, so that a new incident never waits for one.

@@ -67,6 +67,8 @@ pub(super) enum Stimulus {
     Log { task: TaskId, entry: ExecutionEntry },
     /// A task was carried out.
     Executed { task: TaskId, execution: Execution },
+    /// The database takes no writes, as was found beside the loop.
+    StoreFailed { error: StoreError },
     /// What a plan rests on was read again before a person's answer counts.
     AnswerChecked {
         answer: Box<Answer>,

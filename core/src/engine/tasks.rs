@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    Decision, Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId, Phase, Plan,
-    Problem, Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId, TaskResult,
-    TaskState, Verdict, Verification,
+    ActionName, Decision, Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId,
+    Phase, Plan, Problem, Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId,
+    TaskResult, TaskState, Verdict, Verification,
 };
 
 use super::{
@@ -247,6 +247,29 @@ impl State {
         });
     }
 
+    /// Begins what was allowed and not begun, because the agent ended or the journal took no writes in between: what a person said yes
+    /// to, and what a person asked for. What Steward wants by itself is decided anew instead. A yes is good for as long as its question
+    /// was; what the plan rests on is read again before anything is done.
+    pub(super) async fn begin_allowed(&mut self) {
+        let now = self.clock.now();
+        let allowed: Vec<_> = self
+            .tasks
+            .values()
+            .filter(|task| matches!(task.status, TaskState::Pending | TaskState::Waiting))
+            .filter(|task| task.approved || !task.requires_approval && task.incident.is_none())
+            .map(|task| (task.id, task.expires_at.is_some_and(|at| at <= now)))
+            .collect();
+        for (id, has_lapsed) in allowed {
+            if has_lapsed {
+                let why = "the agent could not begin it before the question lapsed".to_owned();
+                let event = self.change_task(id, TaskInput::Cancel(why));
+                self.commit(event.into_iter().collect()).await;
+            } else {
+                self.begin_task(id).await;
+            }
+        }
+    }
+
     fn problem_of(&self, task: &Task) -> Option<Problem> {
         task.incident
             .and_then(|id| self.incidents.by_id(id))
@@ -304,6 +327,10 @@ impl State {
         let (action, resource) = (intent.action.name(), intent.action.target().clone());
         self.actions
             .concluded(intent.task, intent.step, intent.undo, now, result);
+        if action == ActionName::SetLimits && result == StepResult::Succeeded {
+            // What the kernel killed under the limit before says nothing of the one that holds now.
+            self.world.history_mut(&resource).oom_kills.clear();
+        }
         let labels = ActionLabels {
             action: action.to_string(),
             result: result_label(result).to_owned(),

@@ -37,6 +37,8 @@ pub struct Incidents {
     active: BTreeMap<ResourceId, Arc<Incident>>,
     ended: VecDeque<Arc<Incident>>,
     quiet_since: BTreeMap<ResourceId, Timestamp>,
+    /// Resources whose state is not known now.
+    unseen: BTreeSet<ResourceId>,
 }
 
 /// What correlation needs to know besides the findings.
@@ -134,6 +136,11 @@ impl Incidents {
             if let Some(at) = evaluation.again_at {
                 out.again.push((at, evaluation.resource.clone()));
             }
+            if evaluation.standing == Standing::Unknown {
+                self.unseen.insert(evaluation.resource.clone());
+            } else {
+                self.unseen.remove(&evaluation.resource);
+            }
             match evaluation.standing {
                 Standing::Unknown => {}
                 Standing::Gone => {
@@ -152,7 +159,54 @@ impl Incidents {
                 Standing::Known => self.failing(evaluation, around, next_id, &mut out),
             }
         }
+        self.list_unseen(around, &mut out);
         out
+    }
+
+    /// Whether the state of a resource was not known when it was last judged.
+    pub fn is_unseen(&self, resource: &ResourceId) -> bool {
+        self.unseen.contains(resource)
+    }
+
+    /// An engine that does not answer owns what can't be seen because of it. All of it is listed at once: an entry for each of hundreds
+    /// of containers would tell nobody more.
+    fn list_unseen(&mut self, around: &Surroundings<'_>, out: &mut Correlated) {
+        let unseen = &self.unseen;
+        for slot in self
+            .active
+            .values_mut()
+            .filter(|incident| incident.problem == Problem::DockerUnreachable)
+        {
+            let room = MOST_AFFECTED.saturating_sub(slot.affected.len());
+            let new: Vec<_> = around
+                .graph
+                .downstream(&slot.resource)
+                .into_iter()
+                .filter(|id| unseen.contains(id) && !slot.affected.contains(id))
+                .take(room)
+                .collect();
+            if new.is_empty() {
+                continue;
+            }
+            let root = Arc::make_mut(slot);
+            let phase = root.phase;
+            let text = match new.as_slice() {
+                [one] => format!("how {} is can't be seen because of it", one.short()),
+                all => format!("how {} others are can't be seen because of it", all.len()),
+            };
+            root.note(around.now, phase, text);
+            root.affected.extend(new);
+            match out
+                .changes
+                .iter_mut()
+                .find(|(_, changed)| changed.id == slot.id)
+            {
+                Some((_, changed)) => *changed = Arc::clone(slot),
+                None => out
+                    .changes
+                    .push((IncidentChange::Updated, Arc::clone(slot))),
+            }
+        }
     }
 
     fn quiet(&mut self, evaluation: &Evaluation, around: &Surroundings<'_>, out: &mut Correlated) {
@@ -362,7 +416,14 @@ impl Incidents {
         let problems = |findings: &[steward_api::Finding]| -> BTreeSet<_> {
             findings
                 .iter()
-                .map(|finding| (finding.problem, finding.severity))
+                .map(|finding| {
+                    // One more kill for memory is news; one more reading of a gauge is not.
+                    let kills = match finding.problem {
+                        Problem::OomKilled => finding.evidence.len(),
+                        _ => 0,
+                    };
+                    (finding.problem, finding.severity, kills)
+                })
                 .collect()
         };
         let is_same = problems(&slot.findings) == problems(&evaluation.findings);

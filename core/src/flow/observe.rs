@@ -26,6 +26,8 @@ pub const SAMPLES_KEPT: usize = 20;
 /// An engine that shuts down takes its containers along before its connection is lost; Docker waits up to 15 s for them.
 const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
 
+/// Kills for memory so close together, in one run of a container, are one: the kernel tells it several times until there is room again.
+const OOM_TOGETHER: SignedDuration = SignedDuration::from_secs(5);
 /// Two clocks of the same engine, the event's and the state's, differ by milliseconds; so much is taken as the same moment.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 
@@ -138,12 +140,15 @@ impl World {
         }
     }
 
-    /// Takes over what an earlier agent knew: which resources it has seen at work.
-    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>) {
+    /// Takes over what an earlier agent knew up to `until`: which resources it has seen at work, and which it knew to be stopped on
+    /// purpose.
+    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>, until: Option<Timestamp>) {
         for (id, health) in known {
-            // Healthy or failing, it was meant to run; what was stopped may have been so for long.
-            if *health != Health::Stopped && *health != Health::Unknown {
-                self.history_mut(id).seen_running = true;
+            match health {
+                Health::Stopped => self.history_mut(id).stopped_until = until,
+                Health::Unknown => {}
+                // Healthy or failing, it was meant to run.
+                _ => self.history_mut(id).seen_running = true,
             }
         }
     }
@@ -294,8 +299,13 @@ impl World {
                 false
             }
             ContainerSignal::OomKilled => {
+                let started = self.started_at(id);
                 let history = self.history_mut(id);
-                if history.oom_kills.back() != Some(&signal.at) {
+                let is_known = history.oom_kills.back().is_some_and(|known| {
+                    signal.at.duration_since(*known) <= OOM_TOGETHER
+                        && started.is_none_or(|started| started <= *known)
+                });
+                if !is_known {
                     history.oom_kills.push_back(signal.at);
                 }
                 true
@@ -354,7 +364,13 @@ impl World {
             .is_some_and(|resource| resource.read_at > signal.at)
     }
 
+    /// When the run of a container began that is the last one known.
+    fn started_at(&self, id: &ResourceId) -> Option<Timestamp> {
+        self.get(id)?.container()?.started_at
+    }
+
     fn died(&mut self, signal: &Signal, exit_code: i64) {
+        let started = self.started_at(&signal.resource);
         let history = self.history_mut(&signal.resource);
         let asked = history
             .end_is_meant_until()
@@ -365,11 +381,11 @@ impl World {
             (true, false) => EndCause::Operator,
             (false, _) => EndCause::Crash,
         };
-        // The kill for memory is told within a moment before the end that it causes.
-        let oom = history
-            .oom_kills
-            .back()
-            .is_some_and(|at| signal.at.duration_since(*at).abs() <= SignedDuration::from_secs(5));
+        // The kills for memory are told within a moment before the end that they cause, and the first of them stands for all.
+        let oom = history.oom_kills.back().is_some_and(|at| {
+            signal.at.duration_since(*at).abs() <= OOM_TOGETHER * 2
+                && started.is_none_or(|started| started <= *at)
+        });
         history.seen_running = true;
         push_death(
             history,

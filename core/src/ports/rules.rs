@@ -46,6 +46,8 @@ pub struct Death {
 pub struct ResourceHistory {
     /// Whether this agent, or one before it, has seen it run.
     pub seen_running: bool,
+    /// Until when an agent before this one knew it as stopped on purpose; absent where it did not.
+    pub stopped_until: Option<Timestamp>,
     /// Ends, oldest first; the last 20.
     pub deaths: VecDeque<Death>,
     /// The last time that somebody sent it a signal through the engine since it started, and which.

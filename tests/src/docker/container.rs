@@ -463,7 +463,12 @@ impl Container {
         let begin = std::time::Instant::now();
         loop {
             if let Some(pid) = self.host_process(&before) {
-                self.write("exit", &code.to_string()).await?;
+                // It may be gone while the engine has not noticed yet: the state tells in a moment.
+                if let Err(error) = self.write("exit", &code.to_string()).await
+                    && begin.elapsed() > Duration::from_secs(10)
+                {
+                    return Err(error);
+                }
                 // Gone already is what is wanted.
                 let _ = kill_process(pid, Signal::USR1);
             } else {

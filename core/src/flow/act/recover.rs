@@ -44,7 +44,16 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
         };
         let found = match executor.actuator(&action) {
             Ok(actuator) => {
-                let mut answer = actuator.was_applied(&action, record.intended_at).await;
+                // Takes as long as the one who was asked may still be at it.
+                let ask = || async {
+                    tokio::select! {
+                        answer = actuator.was_applied(&action, record.intended_at) => Some(answer),
+                        () = executor.stopping.cancelled() => None,
+                    }
+                };
+                let Some(mut answer) = ask().await else {
+                    return Execution::LeftOpen;
+                };
                 for _ in 0..TRIES {
                     if !matches!(answer, Err(ActError::Unreachable { .. })) {
                         break;
@@ -53,19 +62,20 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
                         () = sleep(TRY_EVERY) => {}
                         () = executor.stopping.cancelled() => return Execution::LeftOpen,
                     }
-                    answer = actuator.was_applied(&action, record.intended_at).await;
+                    answer = match ask().await {
+                        Some(answer) => answer,
+                        None => return Execution::LeftOpen,
+                    };
                 }
                 match answer {
                     Ok(Some(true)) if record.undo => {
                         Found::Done(StepResult::Undone, "it was taken back".to_owned())
                     }
-                    Ok(Some(true)) => {
-                        match executor.verify(actuator.as_ref(), &step.verification).await {
-                            Verified::Yes(how) => Found::Done(StepResult::Succeeded, how),
-                            Verified::No(why) => Found::Done(StepResult::NotVerified, why),
-                            Verified::Stopping => return Execution::LeftOpen,
-                        }
-                    }
+                    Ok(Some(true)) => match executor.verify(actuator, &step.verification).await {
+                        Verified::Yes(how) => Found::Done(StepResult::Succeeded, how),
+                        Verified::No(why) => Found::Done(StepResult::NotVerified, why),
+                        Verified::Stopping => return Execution::LeftOpen,
+                    },
                     Ok(Some(false)) => Found::NotDone,
                     Ok(None) => Found::CantTell("the world does not show it".to_owned()),
                     Err(ActError::Gone(what)) => Found::CantTell(format!("{what} is gone")),

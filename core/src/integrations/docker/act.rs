@@ -212,7 +212,7 @@ impl Actuator for DockerEngine {
     }
 }
 
-fn after_grace(grace_seconds: u32) -> Duration {
+pub(super) fn after_grace(grace_seconds: u32) -> Duration {
     Duration::from_secs(u64::from(grace_seconds)) + SLACK
 }
 

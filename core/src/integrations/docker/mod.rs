@@ -19,6 +19,7 @@ mod logs;
 mod observe;
 
 mod act;
+mod in_flight;
 mod limits;
 mod probe;
 mod prune;

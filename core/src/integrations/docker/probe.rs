@@ -139,7 +139,7 @@ impl DockerEngine {
             } => Ok(match self.inspect_named(container).await? {
                 None => gone(container),
                 Some(found) => match has_limits(&found, container.short(), *limits) {
-                    // Without a time to stay up it does not run yet: its start is a later step of the plan.
+                    // One that did not run when its limits were set has nothing to stay up for; its start is a step of its own.
                     Reading::Holds if *stable_seconds > 0 => is_in(
                         &translate::facts(&found),
                         container.short(),
@@ -166,31 +166,32 @@ impl DockerEngine {
             translate::time(&found.state.started_at).is_some_and(|started| started > since)
         };
         match action {
-            Action::StartContainer { container } | Action::RestartContainer { container, .. } => {
-                let found = self
-                    .inspect_ref(&container.resource, &container.container_id)
-                    .await?;
-                Ok(found.map(|found| started(&found)))
-            }
-            Action::StopContainer { container, .. } => {
-                let found = self
-                    .inspect_ref(&container.resource, &container.container_id)
-                    .await?;
-                Ok(found.map(|found| {
-                    let facts = translate::facts(&found);
+            Action::StartContainer { container } => self.settle(container, 0, since, started).await,
+            Action::RestartContainer {
+                container,
+                grace_seconds,
+            } => self.settle(container, *grace_seconds, since, started).await,
+            Action::StopContainer {
+                container,
+                grace_seconds,
+            } => {
+                let stopped = |found: &Inspect| {
+                    let facts = translate::facts(found);
                     !runs(facts.status) && facts.finished_at.is_some_and(|end| end > since)
-                }))
+                };
+                self.settle(container, *grace_seconds, since, stopped).await
             }
             Action::ResetConnections {
                 container,
                 dependents,
-                ..
+                grace_seconds,
             } => {
+                // One after the other: whichever the engine was at is brought to its end before they are counted.
                 let mut restarted = 0;
                 for one in std::iter::once(container).chain(dependents) {
-                    match self.inspect_ref(&one.resource, &one.container_id).await? {
+                    match self.settle(one, *grace_seconds, since, started).await? {
                         None => return Ok(None),
-                        Some(found) => restarted += usize::from(started(&found)),
+                        Some(done) => restarted += usize::from(done),
                     }
                 }
                 // Half of it is neither done nor not done.

@@ -317,6 +317,14 @@ fn unseen_end(
 ) -> Option<Judgement> {
     let wanted = facts.labels.critical || facts.labels.auto_restart == Some(true);
     if let Some(finished) = facts.finished_at {
+        // The agent before this one saw it end and judged that it was meant.
+        if input
+            .history
+            .stopped_until
+            .is_some_and(|until| finished <= until)
+        {
+            return Some(meant("stopped on purpose before this agent began"));
+        }
         let event_due = crate::ports::later(finished, EVENT_MAY_FOLLOW);
         if input.now < event_due {
             return Some(Judgement {
@@ -404,13 +412,13 @@ fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         ContainerHealth::Starting => judgement.unknown = judgement.suspicions.is_empty(),
         ContainerHealth::None | ContainerHealth::Healthy => {}
     }
-    oom_while_running(input, &mut judgement);
+    oom_while_running(input, facts, &mut judgement);
     pressure(input, facts, &mut judgement);
     judgement
 }
 
 /// Killed for memory twice within an hour, or a part of it killed while it went on.
-fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
+fn oom_while_running(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &mut Judgement) {
     let hour = SignedDuration::from_hours(1);
     let kills: Vec<_> = input
         .history
@@ -426,7 +434,9 @@ fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
         .history
         .last_death()
         .is_some_and(|death| death.oom && death.at >= last);
-    let survived = !killed_whole && input.now.duration_since(last) < SURVIVED_OOM;
+    // A start after the kill has put everything back in its place.
+    let started_since = facts.started_at.is_some_and(|started| started > last);
+    let survived = !killed_whole && !started_since && input.now.duration_since(last) < SURVIVED_OOM;
     let again = kills.len() >= 2;
     if !(survived || again) {
         return;

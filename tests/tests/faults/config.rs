@@ -1,0 +1,1 @@
+//! Docker goes away and comes back, or was never there.
