@@ -442,7 +442,7 @@ async fn what_a_plan_rests_on_is_read_right_before_and_a_broken_one_is_skipped()
         Says::Hopeless("container db#1 is gone"),
         Says::Unreachable,
     ] {
-        let bench = Bench::new().checks(&[says.clone()]);
+        let bench = Bench::new().checks(std::slice::from_ref(&says));
         let (success, text) = details(bench.run(vec![restart("db"), restart("app")]).await);
         assert!(!success);
         assert!(text.starts_with("not done"), "{text}");
