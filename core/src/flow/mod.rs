@@ -13,4 +13,5 @@ pub mod diagnose;
 pub mod graph;
 pub mod learn;
 pub mod observe;
+pub mod outages;
 pub mod tasks;
