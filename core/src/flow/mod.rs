@@ -13,6 +13,7 @@ pub mod diagnose;
 pub mod graph;
 pub mod learn;
 pub mod observe;
+pub mod outages;
 pub mod tasks;
 
 #[cfg(test)]

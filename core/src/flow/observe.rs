@@ -14,7 +14,7 @@ use steward_api::{
     ResourceKind, Unreadable,
 };
 
-use super::graph::Graph;
+use super::{graph::Graph, outages::Outages};
 use crate::ports::{
     ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal, later,
 };
@@ -45,6 +45,7 @@ pub struct World {
     counted: BTreeMap<ResourceId, Counted>,
     graph: Graph,
     graph_is_stale: bool,
+    outages: Outages,
 }
 
 /// An engine's count of its own restarts of a container.
@@ -181,6 +182,7 @@ impl World {
             self.put(&observation.source, resource, true);
         }
         if observation.coverage == Coverage::Complete {
+            self.outages.end(&observation.source, began_at);
             let missing: Vec<_> = self
                 .owners
                 .iter()
@@ -225,6 +227,7 @@ impl World {
             .filter(|(id, owner)| *owner == source && Some(*id) != spare)
             .map(|(id, _)| id.clone())
             .collect();
+        self.outages.begin(source, at);
         let mut changed = Vec::new();
         for id in lost {
             let Some(resource) = self.get(&id).cloned() else {
@@ -371,6 +374,10 @@ impl World {
 
     fn died(&mut self, signal: &Signal, exit_code: i64) {
         let started = self.started_at(&signal.resource);
+        // An engine that comes back from a crash stops what is left of its containers: that was no person.
+        let in_outage = self
+            .owner(&signal.resource)
+            .is_some_and(|source| self.outages.covers(source, signal.at));
         let history = self.history_mut(&signal.resource);
         let asked = history
             .end_is_meant_until()
@@ -378,6 +385,7 @@ impl World {
         history.kill_requested = None;
         let cause = match (asked, history.steward_acting) {
             (true, true) => EndCause::Steward,
+            (true, false) if in_outage => EndCause::EngineOutage,
             (true, false) => EndCause::Operator,
             (false, _) => EndCause::Crash,
         };

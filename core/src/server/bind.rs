@@ -37,6 +37,11 @@ pub(super) trait Answer: Endpoint<Input: ToSchema, Reply: ToSchema> {
         call: Call,
         input: Self::Input,
     ) -> impl Future<Output = Result<Written<Self::Reply>, Refusal>> + Send;
+
+    /// Called when a known token's role was too low, before that is said: for what has to stand in the record. It can't allow anything.
+    fn was_forbidden(_: Call) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// A reply of type `T`, written as JSON.
@@ -153,7 +158,19 @@ async fn answered<E: Answer>(
 ) -> Result<Written<E::Reply>, Refusal> {
     let (mut parts, body) = request.into_parts();
     let caller = match E::ROLE {
-        Some(needed) => Some(authorised(&app, &parts, needed)?),
+        Some(needed) => match authorised(&app, &parts, needed) {
+            Ok(caller) => Some(caller),
+            Err(refusal) => {
+                if refusal.problem.code == ErrorCode::Forbidden
+                    && let Ok(caller) = authorised(&app, &parts, Role::Viewer)
+                    && let Ok(part) = path_part(&mut parts).await
+                {
+                    let caller = Some(caller);
+                    E::was_forbidden(Call { app, caller, part }).await;
+                }
+                return Err(refusal);
+            }
+        },
         None => None,
     };
     let part = path_part(&mut parts).await?;

@@ -1,9 +1,11 @@
 //! Incidents, from the journal's projections.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use steward_api::{
     ErrorCode, GetIncident, GetMonitorIncidents, HoursQuery, Incident, IncidentId, IncidentQuery,
-    ListIncidents, MonitorIncidents, Nothing, Page,
+    IncidentState, ListIncidents, MonitorIncidents, Nothing, Page,
 };
 
 use super::{LARGEST_PAGE, page_size};
@@ -22,8 +24,38 @@ impl Answer for ListIncidents {
         mut query: IncidentQuery,
     ) -> Result<Written<Page<Incident>>, Refusal> {
         query.limit = Some(page_size(query.limit)?);
-        Written::of(&call.store().incidents(&query).await?)
+        match call.store().incidents(&query).await {
+            Ok(page) => Written::of(&page),
+            // Those that are active are in the picture too, and most wanted when something as large as the database is gone.
+            Err(_) if query.state == Some(IncidentState::Active) => Written::of(&page_of_picture(
+                &query,
+                &call.app.handle.view().active_incidents,
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
+}
+
+/// A page of the active incidents from the engine's picture, by the same filters.
+fn page_of_picture(query: &IncidentQuery, active: &[Arc<Incident>]) -> Page<Incident> {
+    let mut items: Vec<_> = active
+        .iter()
+        .filter(|one| query.severity.is_none_or(|wanted| one.severity == wanted))
+        .filter(|one| {
+            query
+                .resource
+                .as_ref()
+                .is_none_or(|wanted| one.resource == *wanted)
+        })
+        .filter(|one| query.before.is_none_or(|before| one.id.0 < before))
+        .map(|one| Incident::clone(one))
+        .collect();
+    items.sort_by_key(|one| std::cmp::Reverse(one.id));
+    let limit = query.limit.unwrap_or(LARGEST_PAGE) as usize;
+    let is_cut = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().map(|one| one.id.0).filter(|_| is_cut);
+    Page { items, next }
 }
 
 impl Answer for GetIncident {

@@ -104,6 +104,14 @@ impl Answer for ApproveTask {
         from_engine(call.app.handle.approve(id, body, call.caller()?)).await?;
         accepted("Task approved and queued for execution")
     }
+
+    /// Who tried stands in the journal: the engine refuses it once more, and writes that down.
+    async fn was_forbidden(call: Call) {
+        if let (Ok(id), Ok(caller)) = (call.number("a task"), call.caller()) {
+            let body = ApproveRequest::default();
+            let _ = from_engine(call.app.handle.approve(TaskId(id), body, caller)).await;
+        }
+    }
 }
 
 impl Answer for RejectTask {
@@ -113,6 +121,14 @@ impl Answer for RejectTask {
         within("reason", &body.reason, LONGEST_NOTE)?;
         from_engine(call.app.handle.reject(id, body, call.caller()?)).await?;
         accepted("Task rejected")
+    }
+
+    /// Who tried stands in the journal: the engine refuses it once more, and writes that down.
+    async fn was_forbidden(call: Call) {
+        if let (Ok(id), Ok(caller)) = (call.number("a task"), call.caller()) {
+            let body = RejectRequest::default();
+            let _ = from_engine(call.app.handle.reject(TaskId(id), body, caller)).await;
+        }
     }
 }
 
