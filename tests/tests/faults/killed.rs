@@ -73,7 +73,7 @@ async fn right_after_the_intent_was_journaled() -> Result<()> {
 
         let entries = agent.journal(0).await?;
         ensure!(
-            entries.iter().any(|entry| *entry == intent.envelope),
+            entries.contains(&intent.envelope),
             "round {round}: the intent was seen and is not in the journal any more"
         );
         check_restarts(&agent, &engine, &web.name).await?;
