@@ -146,8 +146,17 @@ async fn a_yes_by_http_is_recorded_with_name_and_token_and_done_once() -> Result
         ),
         ("Evin", "environment", Channel::Http, "go on", true)
     );
-    let words: Vec<_> = task.execution_log.iter().map(|l| l.action.as_str()).collect();
-    for word in ["approved", "validated_request", "restarted_container", "verified_health"] {
+    let words: Vec<_> = task
+        .execution_log
+        .iter()
+        .map(|l| l.action.as_str())
+        .collect();
+    for word in [
+        "approved",
+        "validated_request",
+        "restarted_container",
+        "verified_health",
+    ] {
         assert!(words.contains(&word), "{word} is not in {words:?}");
     }
 
@@ -188,13 +197,19 @@ async fn the_command_line_approves_waits_and_tells_by_its_exit_code() -> Result<
 
     let done = it
         .agent
-        .cli(&["approve", &id, "--yes", "--wait", "--by", "Evin", "--note", "by hand"])
+        .cli(&[
+            "approve", &id, "--yes", "--wait", "--by", "Evin", "--note", "by hand",
+        ])
         .await?;
     assert_eq!(code(&done), Some(0), "{done:?}");
     assert!(it.web.state().await?.running);
     let approval = it.now().await?.approval.context("no approval")?;
     assert_eq!(
-        (approval.by.as_str(), approval.channel, approval.note.as_str()),
+        (
+            approval.by.as_str(),
+            approval.channel,
+            approval.note.as_str()
+        ),
         ("Evin", Channel::Cli, "by hand")
     );
     assert!(!approval.identity.is_empty());
@@ -224,16 +239,17 @@ async fn a_no_leaves_the_world_alone_and_settles_the_question() -> Result<()> {
         reason: "I look at it myself".to_owned(),
         plan_hash: None,
     };
-    let reply = it
-        .agent
-        .call_at::<RejectTask>(it.task.id, &body)
-        .await?;
+    let reply = it.agent.call_at::<RejectTask>(it.task.id, &body).await?;
     assert!(reply.success);
     let task = it.now().await?;
     assert_eq!(task.status, TaskState::Rejected);
     let approval = task.approval.context("no answer")?;
     assert_eq!(
-        (approval.approved, approval.by.as_str(), approval.note.as_str()),
+        (
+            approval.approved,
+            approval.by.as_str(),
+            approval.note.as_str()
+        ),
         (false, "Evin", "I look at it myself")
     );
     // Not asked anew by the next readings either.
@@ -270,7 +286,10 @@ async fn a_no_leaves_the_world_alone_and_settles_the_question() -> Result<()> {
     let told = it.agent.call_at::<GetTask>(second.id, &Nothing {}).await?;
     let answer = told.approval.context("no answer")?;
     assert_eq!(told.status, TaskState::Rejected);
-    assert_eq!((answer.channel, answer.note.as_str()), (Channel::Cli, "not now"));
+    assert_eq!(
+        (answer.channel, answer.note.as_str()),
+        (Channel::Cli, "not now")
+    );
     let twice = it.agent.cli(&["reject", &id]).await?;
     assert_eq!(code(&twice), Some(5), "{twice:?}");
     let unknown = it.agent.cli(&["reject", "999999"]).await?;
@@ -553,7 +572,10 @@ async fn a_heal_that_a_person_asks_for() -> Result<()> {
         .try_call_at::<HealContainer>(&web.name, &nothing)
         .await?
         .expect_err("it is healthy");
-    assert_eq!((healthy.status, healthy.code), (409, ErrorCode::NothingToDo));
+    assert_eq!(
+        (healthy.status, healthy.code),
+        (409, ErrorCode::NothingToDo)
+    );
     let viewer = secret_of(&agent, "viewer")?;
     let refused = agent
         .try_call_as::<HealContainer>(&viewer, &web.name, &nothing)

@@ -99,7 +99,10 @@ fn has(value: &Value, what: &str, paths: &[&str]) {
                     .unwrap_or_else(|| panic!("{what}: no {path} in {value:#}")),
             };
         }
-        assert!(nullable || !at.is_null(), "{what}: {path} is null in {value:#}");
+        assert!(
+            nullable || !at.is_null(),
+            "{what}: {path} is null in {value:#}"
+        );
     }
 }
 
@@ -190,14 +193,20 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
     assert_eq!(pending[0]["approved"], false);
     for time in ["created_at", "expires_at"] {
         let text = pending[0][time].as_str().unwrap_or_default();
-        assert!(text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(), "{text}");
+        assert!(
+            text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(),
+            "{text}"
+        );
     }
 
     // Answered as the page shows it, and its status after.
     let id = &pending[0]["id"];
     let answer = world
         .http
-        .post(format!("{}/api/agents/tasks/{id}/approve", world.agent.url()))
+        .post(format!(
+            "{}/api/agents/tasks/{id}/approve",
+            world.agent.url()
+        ))
         .header("X-API-Key", ADMIN_TOKEN)
         .json(&serde_json::json!({"approved_by": "Evin", "notes": "as on the page"}))
         .send()
@@ -231,7 +240,11 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
         .flatten()
         .filter_map(|line| line["action"].as_str())
         .collect();
-    let expected = ["validated_request", "restarted_container", "verified_health"];
+    let expected = [
+        "validated_request",
+        "restarted_container",
+        "verified_health",
+    ];
     let places: Vec<_> = expected
         .iter()
         .map(|word| words.iter().position(|one| one == word))
@@ -242,10 +255,23 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
     );
 
     let incidents = world.get("/monitor/incidents?hours=24").await?;
-    has(&incidents, "monitor/incidents", &["hours", "total", "active", "incidents.0.id"]);
+    has(
+        &incidents,
+        "monitor/incidents",
+        &["hours", "total", "active", "incidents.0.id"],
+    );
     assert_eq!(incidents["total"], 2);
     let listed = world.get("/api/incidents?limit=1").await?;
-    has(&listed, "incidents", &["items.0.id", "items.0.severity", "items.0.findings.0.summary", "next"]);
+    has(
+        &listed,
+        "incidents",
+        &[
+            "items.0.id",
+            "items.0.severity",
+            "items.0.findings.0.summary",
+            "next",
+        ],
+    );
     let diagnosis = &listed["items"][0]["diagnoses"];
     has(
         diagnosis,
@@ -264,7 +290,11 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
         .get(&format!("/api/incidents?limit=1&before={}", listed["next"]))
         .await?;
     assert_ne!(second["items"][0]["id"], listed["items"][0]["id"]);
-    for filter in ["state=active", "severity=critical", "since=2030-01-01T00:00:00Z"] {
+    for filter in [
+        "state=active",
+        "severity=critical",
+        "since=2030-01-01T00:00:00Z",
+    ] {
         let none = world.get(&format!("/api/incidents?{filter}")).await?;
         let over = none["items"].as_array().into_iter().flatten();
         let left: Vec<_> = over
@@ -280,19 +310,27 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
     let metrics = world
         .get(&format!("/monitor/metrics/container/{asked}"))
         .await?;
-    has(&metrics, "container metrics", &["container.id", "statistics.incidents", "history"]);
+    has(
+        &metrics,
+        "container metrics",
+        &["container.id", "statistics.incidents", "history"],
+    );
     assert_eq!(metrics["statistics"]["incidents"], 1);
     let metric = world
-        .get(&format!(
-            "/monitor/metrics/container/{web}"
-        ))
+        .get(&format!("/monitor/metrics/container/{web}"))
         .await?;
     let name = metric["history"][0]["metric"].clone();
     let name = name.as_str().context("no history at all")?;
     let series = world
-        .get(&format!("/api/metrics?resource=test/container/{web}&metric={name}&step=60"))
+        .get(&format!(
+            "/api/metrics?resource=test/container/{web}&metric={name}&step=60"
+        ))
         .await?;
-    has(&series, "metrics", &["resource", "metric", "unit", "step", "points"]);
+    has(
+        &series,
+        "metrics",
+        &["resource", "metric", "unit", "step", "points"],
+    );
 
     let heal = world
         .http
@@ -319,7 +357,10 @@ async fn every_promised_path_answers_in_its_shape() -> Result<()> {
     ] {
         let (status, kind, body) = world.raw(path, None).await?;
         assert_eq!(status, 401, "{path}: {body}");
-        assert!(kind.starts_with("application/problem+json"), "{path}: {kind}");
+        assert!(
+            kind.starts_with("application/problem+json"),
+            "{path}: {kind}"
+        );
         let (status, ..) = world.raw(path, Some("wrong")).await?;
         assert_eq!(status, 401, "{path}");
     }
@@ -356,7 +397,8 @@ async fn the_metrics_have_their_promised_names() -> Result<()> {
         );
     }
     assert!(
-        text.contains("# TYPE steward_resource_latency_seconds") || !text.contains("resource_latency"),
+        text.contains("# TYPE steward_resource_latency_seconds")
+            || !text.contains("resource_latency"),
         "{text}"
     );
     // One healthy, one not.
@@ -398,7 +440,8 @@ async fn the_event_stream_resumes_without_a_gap_over_a_restart() -> Result<()> {
     web.wait_ready().await?;
     web.crash(1).await?;
     agent.start_again().await?;
-    web.wait("to be healed again", SOON, |now| now.running).await?;
+    web.wait("to be healed again", SOON, |now| now.running)
+        .await?;
     let stream = agent.events(Some(last)).await?;
     stream
         .wait("the second conclusion", SOON, |entry| {
@@ -463,7 +506,10 @@ async fn the_openapi_document_has_every_route_and_every_route_is_there() -> Resu
         "/monitor/metrics/container/{name}",
         "/monitor/heal/{container}",
     ] {
-        assert!(routes.iter().any(|(_, path)| *path == promised), "{promised}");
+        assert!(
+            routes.iter().any(|(_, path)| *path == promised),
+            "{promised}"
+        );
     }
     let mut served = BTreeSet::new();
     for (method, path) in routes {
@@ -489,9 +535,15 @@ async fn the_openapi_document_has_every_route_and_every_route_is_there() -> Resu
         let status = answer.status();
         if status == 404 {
             let problem: Value = answer.json().await?;
-            assert_ne!(problem["code"], "not_found", "{method} {path} is not served");
+            assert_ne!(
+                problem["code"], "not_found",
+                "{method} {path} is not served"
+            );
         } else {
-            assert!(status.as_u16() < 500 || status == 503, "{method} {path}: {status}");
+            assert!(
+                status.as_u16() < 500 || status == 503,
+                "{method} {path}: {status}"
+            );
             assert_ne!(status, 405, "{method} {path}");
         }
     }

@@ -33,9 +33,7 @@ async fn idle(agent: &Agent) -> Result<Vec<Task>> {
         .wait_for_tasks("no task to be under way", SOON, |tasks| {
             tasks.iter().all(|task| {
                 task.status.is_final()
-                    || task.status == TaskState::Pending
-                        && task.requires_approval
-                        && !task.approved
+                    || task.status == TaskState::Pending && task.requires_approval && !task.approved
             })
         })
         .await
@@ -86,7 +84,9 @@ async fn over_http_only_a_known_token_s_yes_to_an_open_question_counts() -> Resu
         let text = std::fs::read_to_string(agent.data_dir().join("tokens.toml"))?;
         let file: toml::Table = text.parse()?;
         let all = file["token"].as_array().context("no tokens")?.clone();
-        let one = all.iter().find(|one| one["role"].as_str() == Some("viewer"));
+        let one = all
+            .iter()
+            .find(|one| one["role"].as_str() == Some("viewer"));
         let secret = one.and_then(|one| one["secret"].as_str());
         secret.context("no viewer")?.to_owned()
     };
@@ -96,14 +96,38 @@ async fn over_http_only_a_known_token_s_yes_to_an_open_question_counts() -> Resu
     // Who may not: each gets its refusal, and the question stays open.
     for (line, headers, expected) in [
         (format!("POST {approve}"), String::new(), 401),
-        (format!("POST {approve}?api_key={ADMIN_TOKEN}"), String::new(), 401),
-        (format!("POST {approve}"), format!("X-API-Key: {prefix}\r\n"), 401),
-        (format!("POST {approve}"), format!("Authorization: Basic {ADMIN_TOKEN}\r\n"), 401),
-        (format!("POST {approve}"), format!("Cookie: X-API-Key={ADMIN_TOKEN}\r\n"), 401),
+        (
+            format!("POST {approve}?api_key={ADMIN_TOKEN}"),
+            String::new(),
+            401,
+        ),
+        (
+            format!("POST {approve}"),
+            format!("X-API-Key: {prefix}\r\n"),
+            401,
+        ),
+        (
+            format!("POST {approve}"),
+            format!("Authorization: Basic {ADMIN_TOKEN}\r\n"),
+            401,
+        ),
+        (
+            format!("POST {approve}"),
+            format!("Cookie: X-API-Key={ADMIN_TOKEN}\r\n"),
+            401,
+        ),
         (format!("POST {approve}"), viewer_header.clone(), 403),
-        (format!("POST {approve}"), format!("{viewer_header}X-Role: admin\r\nX-Forwarded-User: admin\r\n"), 403),
+        (
+            format!("POST {approve}"),
+            format!("{viewer_header}X-Role: admin\r\nX-Forwarded-User: admin\r\n"),
+            403,
+        ),
         (format!("GET {approve}"), admin.clone(), 405),
-        (format!("GET {approve}"), format!("{admin}X-HTTP-Method-Override: POST\r\n"), 405),
+        (
+            format!("GET {approve}"),
+            format!("{admin}X-HTTP-Method-Override: POST\r\n"),
+            405,
+        ),
     ] {
         let (status, text) = raw(&agent, &line, &headers, "{}").await?;
         assert_eq!(status, expected, "{line}\n{headers}: {text}");
@@ -152,7 +176,13 @@ async fn over_http_only_a_known_token_s_yes_to_an_open_question_counts() -> Resu
         "plan": {"steps": [{"action": {"type": "prune_unused_volumes"}}]}, "action": "prune_unused_volumes",
         "task": 2, "requires_approval": false, "status": "completed",
     });
-    let (status, text) = raw(&agent, &format!("POST {approve}"), &admin, &more.to_string()).await?;
+    let (status, text) = raw(
+        &agent,
+        &format!("POST {approve}"),
+        &admin,
+        &more.to_string(),
+    )
+    .await?;
     assert!(status == 200 || status == 400, "{text}");
     if status == 400 {
         agent
@@ -202,7 +232,9 @@ async fn what_is_over_or_never_asked_can_t_be_approved() -> Result<()> {
     let engine = lab.watch().await?;
     let agent = Agent::for_lab(&lab)
         .set("docker.stabilisation", "5s")
-        .toml("[strategies]\ncontainer_stopped = [{ action = \"restart_container\", attempts = 1 }]")?
+        .toml(
+            "[strategies]\ncontainer_stopped = [{ action = \"restart_container\", attempts = 1 }]",
+        )?
         .start()
         .await?;
     known(&agent, &[&web, &broken]).await?;
@@ -258,7 +290,10 @@ async fn what_containers_write_adds_no_action_no_target_and_no_argument() -> Res
         .label("steward.auto_restart", "true\nsteward.critical=true")
         .label("steward.max_restarts_per_hour", "999999999999999999999")
         .label("steward.health_url", "file:///etc/shadow\nhttp://x")
-        .label("com.docker.compose.depends_on", "';DROP TABLE journal;--:x:y")
+        .label(
+            "com.docker.compose.depends_on",
+            "';DROP TABLE journal;--:x:y",
+        )
         .env("LOG", orders)
         .env("LAST_WORDS", orders)
         .start()
@@ -276,7 +311,8 @@ async fn what_containers_write_adds_no_action_no_target_and_no_argument() -> Res
     liar.crash(1).await?;
     agent
         .wait_for_incidents("a diagnosis and a decision", SOON, |all| {
-            all.iter().any(|one| one.resource.name == liar.name && one.decision.is_some())
+            all.iter()
+                .any(|one| one.resource.name == liar.name && one.decision.is_some())
         })
         .await?;
     let tasks = idle(&agent).await?;
@@ -350,7 +386,10 @@ async fn secrets_go_nowhere() -> Result<()> {
         .env("LAST_WORDS", &lines)
         .label(
             "steward.health_url",
-            format!("http://admin:{}@127.0.0.1:1/health?token={}", secrets[4], secrets[5]),
+            format!(
+                "http://admin:{}@127.0.0.1:1/health?token={}",
+                secrets[4], secrets[5]
+            ),
         )
         .start()
         .await?;
@@ -394,7 +433,10 @@ async fn secrets_go_nowhere() -> Result<()> {
             }
         }
         if path.contains("/log") {
-            ensure!(text.contains("starting with"), "the log itself is there: {text}");
+            ensure!(
+                text.contains("starting with"),
+                "the log itself is there: {text}"
+            );
         }
     }
     for arguments in [
@@ -472,7 +514,8 @@ async fn every_restart_has_its_intent_before_and_its_conclusion_after() -> Resul
     }
     agent
         .wait_for_incidents("the hopeless one to be given up", SOON, |all| {
-            all.iter().any(|one| one.resource.name == hopeless.name && one.tasks.len() >= 2)
+            all.iter()
+                .any(|one| one.resource.name == hopeless.name && one.tasks.len() >= 2)
         })
         .await?;
     idle(&agent).await?;
@@ -599,7 +642,11 @@ async fn observe_only_looks_whatever_happens() -> Result<()> {
             .iter()
             .any(|entry| matches!(entry.event, Event::ActionIntended { .. }))
     );
-    assert!(agent.tasks().await?.is_empty(), "{:#?}", agent.tasks().await?);
+    assert!(
+        agent.tasks().await?.is_empty(),
+        "{:#?}",
+        agent.tasks().await?
+    );
     let all = agent
         .call::<ListResources>(&ResourceQuery::default())
         .await?;

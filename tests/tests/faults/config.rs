@@ -16,9 +16,21 @@ fn alone() -> steward_tests::agent::Builder {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_is_refused_with_its_line_and_what_would_be_right() -> Result<()> {
     for (text, key, right) in [
-        ("[guards]\nmax_restart = 3\n", "max_restart", "max_restarts_per_hour"),
-        ("[thresholds]\ndisk_percent = \"much\"\n", "disk_percent", "85"),
-        ("[thresholds]\n\ndisk_percent = 850\n", "disk_percent", "100"),
+        (
+            "[guards]\nmax_restart = 3\n",
+            "max_restart",
+            "max_restarts_per_hour",
+        ),
+        (
+            "[thresholds]\ndisk_percent = \"much\"\n",
+            "disk_percent",
+            "85",
+        ),
+        (
+            "[thresholds]\n\ndisk_percent = 850\n",
+            "disk_percent",
+            "100",
+        ),
         ("[docker]\ngrace = \"10 parsecs\"\n", "grace", "10s"),
         ("[autonomy]\nlevel = \"yolo\"\n", "level", "assist"),
         ("[guards\n", "", ""),
@@ -112,7 +124,9 @@ async fn changed_on_disk_it_is_read_anew_or_refused_while_the_old_one_goes_on() 
         Event::ConfigReloaded { changed } => {
             for key in ["autonomy.level", "thresholds.container_cpu_percent"] {
                 assert!(
-                    changed.iter().any(|one| one.starts_with(key) || key.starts_with(one.as_str())),
+                    changed
+                        .iter()
+                        .any(|one| one.starts_with(key) || key.starts_with(one.as_str())),
                     "{changed:?}"
                 );
             }
@@ -121,7 +135,10 @@ async fn changed_on_disk_it_is_read_anew_or_refused_while_the_old_one_goes_on() 
     }
     web.wait("to be healed", SOON, |now| now.running).await?;
     let status = agent.call::<GetStatus>(&Nothing {}).await?;
-    assert_eq!((status.autonomy, status.config_error), (Autonomy::Assist, None));
+    assert_eq!(
+        (status.autonomy, status.config_error),
+        (Autonomy::Assist, None)
+    );
 
     // What can't change while it runs is refused, too, and says so.
     agent.edit_config(|builder| builder.set("node.name", "another"))?;
@@ -154,10 +171,7 @@ async fn a_threshold_changed_on_disk_takes_effect() -> Result<()> {
         .await?;
     agent
         .wait_for_container(&busy.name, "to be measured", SOON, |resource| {
-            resource
-                .metrics
-                .values()
-                .any(|value| *value > 50.0)
+            resource.metrics.values().any(|value| *value > 50.0)
         })
         .await?;
     ensure!(agent.incidents().await?.is_empty());
@@ -185,7 +199,10 @@ async fn a_second_agent_on_the_same_data_is_refused_and_the_first_goes_on() -> R
         .start_refused()
         .await?;
     assert!(!status.success(), "{words}");
-    assert!(words.contains(&pid), "it does not name process {pid}: {words}");
+    assert!(
+        words.contains(&pid),
+        "it does not name process {pid}: {words}"
+    );
     assert!(
         words.contains(&agent.data_dir().display().to_string()),
         "{words}"
@@ -248,7 +265,12 @@ async fn told_to_stop_it_ends_in_good_order() -> Result<()> {
     assert!(status.success(), "{status}: {words}");
     assert!(took < Duration::from_secs(5), "it took {took:?}: {words}");
     agent
-        .wait("the stream to end", SOON, || async { Ok(stream.ended()) }, Option::is_some)
+        .wait(
+            "the stream to end",
+            SOON,
+            || async { Ok(stream.ended()) },
+            Option::is_some,
+        )
         .await?;
     ensure!(!agent.data_dir().join("agent.json").exists());
     agent.start_again().await?;
@@ -269,7 +291,12 @@ async fn told_to_stop_it_ends_in_good_order() -> Result<()> {
     // What was under way is checked, not repeated.
     let tasks = wait_until_idle(&agent).await?;
     assert_eq!(tasks.len(), 1, "{tasks:#?}");
-    assert_eq!(tasks[0].status, TaskState::Completed, "{:?}", tasks[0].result);
+    assert_eq!(
+        tasks[0].status,
+        TaskState::Completed,
+        "{:?}",
+        tasks[0].result
+    );
     assert_eq!(check_restarts(&agent, &engine, &web.name).await?, 1);
     Ok(())
 }

@@ -292,3 +292,6 @@ fn weigh(question: &Question<'_>, step: &StrategyStep, plan: Plan) -> Answer {
         record,
     }
 }
+
+#[cfg(test)]
+mod tests;

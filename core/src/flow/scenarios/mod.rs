@@ -39,7 +39,9 @@
 //! container ends again after one second), `error` (the action returns an error), `skipped` (the precondition no longer holds),
 //! `never` (they stay under way). Everything is read every 30 s, and the engine's events are known at once.
 
+mod assess;
 mod carry;
+mod play;
 mod run;
 mod script;
 mod stage;

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use steward_api::{
-    Autonomy, ContainerHealth, ContainerStatus, Health, Incident, IncidentChange, IncidentId,
-    Phase, Resource, ResourceId, ResourceKind, Task, TaskId, TaskState, Verdict,
+    Autonomy, Incident, IncidentChange, IncidentId, Phase, ResourceId, Task, TaskId,
 };
 
 use super::{
     carry::{Ending, Part},
-    script::{Script, duration},
+    script::Script,
     stage::{SOURCES, Stage, engine_id, source_of},
     tell::Teller,
 };
@@ -18,20 +17,16 @@ use crate::{
     config::Config,
     flow::{
         correlate::{Correlated, Incidents, Surroundings},
-        decide::{ActionLog, Answer, DEPENDENCY_ORDER, Question, decide},
-        detect::{Evaluation, Rules, evaluate},
+        decide::{ActionLog, Answer, DEPENDENCY_ORDER},
+        detect::{Evaluation, Rules, Standing, evaluate},
         diagnose::Catalogue,
         learn::Records,
         observe::World,
     },
     integrations::{docker, host, http, network, postgres},
-    ports::{Case, ContainerSignal, Coverage, Observation, Signal, later},
+    ports::{ContainerSignal, Coverage, Observation, Signal, later},
 };
 
-/// How long a log and a fresh reading take to come.
-const GATHERING: SignedDuration = SignedDuration::from_millis(20);
-/// As in the engine: how long a verified fix has to make its finding vanish.
-const EFFECT_MAY_TAKE: SignedDuration = SignedDuration::from_mins(5);
 /// Time between two readings of everything.
 const CYCLE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -67,7 +62,7 @@ pub(super) struct Runner {
     wakes: BTreeSet<(Timestamp, Wake)>,
 
     rules: Rules,
-    catalogue: Catalogue,
+    pub(super) catalogue: Catalogue,
     pub(super) autonomy: Autonomy,
     pub(super) world: World,
     pub(super) incidents: Incidents,
@@ -76,7 +71,7 @@ pub(super) struct Runner {
     pub(super) actions: ActionLog,
     pub(super) records: Records,
     pub(super) healed: BTreeMap<IncidentId, Timestamp>,
-    gathering: BTreeMap<IncidentId, bool>,
+    pub(super) gathering: BTreeMap<IncidentId, bool>,
     pub(super) journal_works: bool,
     next_incident: i64,
     pub(super) next_task: i64,
@@ -218,138 +213,6 @@ impl Runner {
         }
     }
 
-    /// What a line of the script says happens.
-    pub(super) fn play(&mut self, words: &[String]) {
-        let (seen, words) = match words[0].as_str() {
-            "unseen" => (false, &words[1..]),
-            _ => (true, words),
-        };
-        let word = |index: usize| words.get(index).map_or("", String::as_str);
-        match word(0) {
-            "tasks" => return self.ending = Ending::parse(&words[1..]),
-            "autonomy" => {
-                self.autonomy = word(1).parse().unwrap();
-                return self.reassess_all();
-            }
-            "journal" => {
-                self.journal_works = word(1) == "works";
-                if self.journal_works {
-                    self.reassess_all();
-                }
-                return;
-            }
-            "engine" => {
-                self.stage.engine_error =
-                    (word(1) == "silent").then(|| "connection refused".to_owned());
-                // The stream is lost or made anew; both have it read, and a failure once more soon after.
-                self.schedule(self.now, Item::Read("docker"));
-                if self.stage.engine_error.is_some() {
-                    self.schedule(later(self.now, duration("1s")), Item::Read("docker"));
-                }
-                return;
-            }
-            "approve" | "reject" => return self.answer(word(0) == "approve"),
-            "heal" => return self.heal(word(1)),
-            "log" => {
-                if let Some(id) = self.stage.id(word(1)) {
-                    let line = words[2..].join(" ");
-                    self.stage.logs.entry(id).or_default().push(line);
-                }
-                return;
-            }
-            _ => {}
-        }
-        let id = self
-            .stage
-            .id(word(0))
-            .unwrap_or_else(|| panic!("there is no {}", word(0)));
-        if id.kind == ResourceKind::Container && !word(1).contains('=') {
-            self.container_line(&id, &words[1..], seen);
-        } else if word(1) == "fixed" {
-            self.stage.resources.remove(&id);
-        } else {
-            assert!(self.stage.set(&id, &words[1..]), "{words:?}");
-        }
-    }
-
-    fn container_line(&mut self, id: &ResourceId, words: &[String], seen: bool) {
-        let now = self.now;
-        let number = words.get(1).and_then(|word| word.parse().ok());
-        let mut signals = Vec::new();
-        match words[0].as_str() {
-            "dies" => {
-                let oom = words.get(2).is_some_and(|word| word == "oom");
-                let code = number.unwrap_or(1);
-                self.stage.end(id, now, code, oom);
-                if oom {
-                    signals.push(ContainerSignal::OomKilled);
-                }
-                signals.push(ContainerSignal::Died { exit_code: code });
-            }
-            "restarting" => {
-                let code = number.unwrap_or(1);
-                self.stage.end(id, now, code, false);
-                self.stage.edit(id, |facts| {
-                    facts.status = ContainerStatus::Restarting;
-                    facts.restart_count += 1;
-                });
-                signals.push(ContainerSignal::Died { exit_code: code });
-            }
-            "starts" => {
-                self.stage.begin(id, now);
-                signals.push(ContainerSignal::Started);
-            }
-            "killed" => signals.push(ContainerSignal::KillRequested {
-                signal: i32::try_from(number.unwrap_or(15)).unwrap(),
-            }),
-            "stopped" => signals.push(ContainerSignal::Stopped),
-            "oom-child" => signals.push(ContainerSignal::OomKilled),
-            "paused" => {
-                self.stage
-                    .edit(id, |facts| facts.status = ContainerStatus::Paused);
-                signals.push(ContainerSignal::Changed);
-            }
-            "removed" => {
-                let signal = self.stage.signal(id, now, ContainerSignal::Removed);
-                self.stage.resources.remove(id);
-                return self.signalled(&signal);
-            }
-            "recreated" => {
-                let gone = self.stage.signal(id, now, ContainerSignal::Removed);
-                let old = self.stage.resources.remove(id).unwrap();
-                self.signalled(&gone);
-                self.stage.resources.insert(id.clone(), old);
-                self.stage.edit(id, |facts| {
-                    let (name, number) = facts.container_id.split_once('#').unwrap();
-                    let number: u32 = number.parse().unwrap();
-                    facts.container_id = format!("{name}#{}", number + 1);
-                });
-                self.stage.begin(id, now);
-                signals.push(ContainerSignal::Created);
-                signals.push(ContainerSignal::Started);
-            }
-            word @ ("unhealthy" | "healthy" | "checking") => {
-                let health = match word {
-                    "unhealthy" => ContainerHealth::Unhealthy,
-                    "healthy" => ContainerHealth::Healthy,
-                    _ => ContainerHealth::Starting,
-                };
-                self.stage.edit(id, |facts| {
-                    facts.health = health;
-                    facts.health_output = words.get(1).cloned();
-                });
-                signals.push(ContainerSignal::HealthChanged(health));
-            }
-            other => panic!("`{other}` is nothing that happens to a container"),
-        }
-        if seen {
-            for kind in signals {
-                let signal = self.stage.signal(id, now, kind);
-                self.signalled(&signal);
-            }
-        }
-    }
-
     // --------------------------------------------------------------------------------------------------------- observation
 
     fn read(&mut self, source: &'static str) {
@@ -396,7 +259,10 @@ impl Runner {
         if is_relevant && is_known && !says_health {
             self.judge(vec![id.clone()], Vec::new());
         }
-        let ends = matches!(signal.kind, ContainerSignal::Died { .. });
+        let ends = matches!(
+            signal.kind,
+            ContainerSignal::Died { .. } | ContainerSignal::OomKilled
+        );
         if is_relevant
             && is_known
             && ends
@@ -484,7 +350,11 @@ impl Runner {
             if let Some(resource) = self.world.get(&id) {
                 self.teller.health(resource);
             }
-            if evaluation.findings.is_empty() && self.incidents.of(&id).is_none() {
+            if evaluation.findings.is_empty()
+                && evaluation.standing != Standing::Unknown
+                && self.incidents.of(&id).is_none()
+                && !self.incidents.is_unseen(&id)
+            {
                 if let Some(at) = evaluation.again_at {
                     self.wake(at, Wake::Judge(id));
                 }
@@ -554,226 +424,5 @@ impl Runner {
         for other in waiting {
             self.wake(self.now, Wake::Assess(other));
         }
-    }
-
-    // ------------------------------------------------------------------------------------------------------ investigation
-
-    pub(super) fn investigate(&mut self, incident: &Incident) {
-        if !incident.is_active() {
-            return;
-        }
-        if let Some(once_more) = self.gathering.get_mut(&incident.id) {
-            *once_more = true;
-            return;
-        }
-        if self.log_subject(incident).is_none() {
-            return self.diagnose(incident.id, &[]);
-        }
-        self.gathering.insert(incident.id, false);
-        self.schedule(later(self.now, GATHERING), Item::Gathered(incident.id));
-    }
-
-    fn log_subject(&self, incident: &Incident) -> Option<ResourceId> {
-        if incident.resource.kind == ResourceKind::Container {
-            return Some(incident.resource.clone());
-        }
-        match &self.world.get(&incident.resource)?.facts {
-            steward_api::Facts::Service(facts) => facts.container.clone(),
-            steward_api::Facts::Database(facts) => facts.container.clone(),
-            _ => None,
-        }
-    }
-
-    fn gathered(&mut self, id: IncidentId) {
-        let once_more = self.gathering.remove(&id).unwrap_or(false);
-        let Some(incident) = self.incidents.by_id(id).cloned() else {
-            return;
-        };
-        let mut log = Vec::new();
-        if let Some(subject) = self.log_subject(&incident) {
-            self.read_one(&subject);
-            if self.stage.engine_error.is_none() {
-                log = self.stage.logs.get(&subject).cloned().unwrap_or_default();
-            }
-        }
-        self.diagnose(id, &log);
-        if once_more && let Some(incident) = self.incidents.by_id(id).cloned() {
-            self.investigate(&incident);
-        }
-    }
-
-    fn diagnose(&mut self, id: IncidentId, log: &[String]) {
-        let Some(incident) = self.incidents.by_id(id).cloned() else {
-            return;
-        };
-        let is_in_between = self.busy.contains_key(&incident.resource)
-            || self.incidents.is_quiet(&incident.resource);
-        if is_in_between && !incident.diagnoses.is_empty() {
-            return;
-        }
-        let now = self.now;
-        let history = self
-            .world
-            .history(&incident.resource)
-            .cloned()
-            .unwrap_or_default();
-        let (graph, resources) = self.world.picture();
-        let Some(resource) = resources.get(&incident.resource) else {
-            return;
-        };
-        let failing: Vec<&Resource> = graph
-            .upstream(&incident.resource)
-            .iter()
-            .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
-            .filter_map(|id| resources.get(id))
-            .filter(|resource| {
-                matches!(
-                    resource.health,
-                    Health::Unhealthy | Health::Restarting | Health::Stopped
-                )
-            })
-            .map(AsRef::as_ref)
-            .collect();
-        let problems: Vec<_> = incident
-            .findings
-            .iter()
-            .map(|finding| finding.problem)
-            .collect();
-        let case = Case {
-            problem: incident.problem,
-            problems: &problems,
-            resource,
-            history: &history,
-            log,
-            failing_dependencies: &failing,
-        };
-        let diagnosis = self.catalogue.diagnose(&case, &incident.findings);
-        let is_news = incident.diagnoses.first().is_none_or(|known| {
-            known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
-        });
-        if is_news {
-            self.teller.diagnosis(id, &diagnosis);
-        }
-        self.incidents.edit(id, |incident| {
-            incident.phase = incident.phase.max(Phase::Diagnosed);
-            incident.diagnoses = vec![diagnosis];
-            incident.updated_at = now;
-        });
-        self.assess(id);
-    }
-
-    // --------------------------------------------------------------------------------------------------------- assessment
-
-    pub(super) fn reassess_all(&mut self) {
-        let all: Vec<_> = self
-            .incidents
-            .active()
-            .map(|incident| incident.id)
-            .collect();
-        for id in all {
-            self.wake(self.now, Wake::Assess(id));
-        }
-    }
-
-    pub(super) fn assess(&mut self, id: IncidentId) {
-        let Some(incident) = self.incidents.by_id(id).cloned() else {
-            return;
-        };
-        let now = self.now;
-        if self.incidents.is_quiet(&incident.resource) {
-            return;
-        }
-        if let Some(since) = self.healed.get(&id) {
-            let patience_ends = later(*since, EFFECT_MAY_TAKE);
-            if now < patience_ends {
-                return self.wake(patience_ends, Wake::Assess(id));
-            }
-            self.healed.remove(&id);
-        }
-        let open = self
-            .tasks
-            .values()
-            .find(|task| task.incident == Some(id))
-            .cloned();
-        if open
-            .as_ref()
-            .is_some_and(|task| task.status == TaskState::InProgress || task.approved)
-        {
-            return;
-        }
-        let Some(answer) = self.with_question(&incident, decide) else {
-            return;
-        };
-        let same_question = open.as_ref().is_some_and(|task| {
-            answer.decision.verdict == Verdict::Ask
-                && answer
-                    .plan
-                    .as_ref()
-                    .is_some_and(|plan| *plan.hash() == task.plan_hash)
-        });
-        let is_news = incident.decision.as_ref() != Some(&answer.decision)
-            || !same_question && answer.plan.is_some();
-        if is_news {
-            self.teller.decision(id, &answer.decision);
-        }
-        let mut start = None;
-        if !same_question {
-            self.cancel_questions(id, "decided anew");
-            if let Some(plan) = answer.plan.clone() {
-                let asks = answer.decision.verdict == Verdict::Ask;
-                let task = self.make_task(Some(id), incident.resource.clone(), plan, asks);
-                self.made.push((self.tasks[&task].clone(), answer.clone()));
-                start = (!asks).then_some(task);
-            }
-        }
-        if let Some(at) = answer.decision.retry_at {
-            self.wake(at, Wake::Assess(id));
-        }
-        if is_news {
-            self.incidents.edit(id, |incident| {
-                incident.phase = incident.phase.max(Phase::Assessed);
-                incident.decision = Some(answer.decision);
-                incident.updated_at = now;
-            });
-        }
-        if let Some(task) = start {
-            self.begin_task(task);
-        }
-    }
-
-    /// Puts a question together as the engine does.
-    pub(super) fn with_question<T>(
-        &mut self,
-        incident: &Incident,
-        ask: impl FnOnce(&Question<'_>) -> T,
-    ) -> Option<T> {
-        let diagnosis = incident.diagnoses.first()?;
-        let recent_faults = self
-            .world
-            .recent_faults(self.now, self.config.guards.blast_window);
-        let local = self.local();
-        let incidents = &self.incidents;
-        let (graph, resources) = self.world.picture();
-        Some(ask(&Question {
-            incident,
-            diagnosis,
-            resources,
-            graph,
-            config: &self.config,
-            autonomy: self.autonomy,
-            records: &self.records,
-            actions: &self.actions,
-            recent_faults,
-            has_incident: &|id| incidents.of(id).is_some(),
-            journal_writable: self.journal_works,
-            now: self.now,
-            local,
-        }))
-    }
-
-    fn tell_end(&mut self) {
-        let incidents: Vec<_> = self.incidents.active().cloned().collect();
-        let tasks: Vec<_> = self.tasks.values().cloned().collect();
-        self.teller.end(&incidents, &tasks);
     }
 }
