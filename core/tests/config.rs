@@ -266,7 +266,6 @@ fn unknown_variables_of_steward_are_only_a_warning() {
         ("STEWARD_LISTN", "x"),
         ("STEWARD_URL", "http://other:9470"),
         ("STEWARD_TOKEN", "t"),
-        ("STEWARD_LOG", "debug"),
         ("STEWARDESS", "x"),
         ("STEWARD_EMPTY", ""),
     ])

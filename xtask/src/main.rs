@@ -23,6 +23,7 @@ Steward's tasks. Run them anywhere in the repository.
 
   cargo xtask up [ARGUMENTS]     Builds Steward and runs it against this machine: `steward up ARGUMENTS`.
                                  Try `cargo xtask up --help` once it is built.
+  cargo xtask demo [--yes]       Builds Steward and shows it at work within a minute, on containers of its own: `steward demo`.
   cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
                                  Prepares what the tests need and lists at the end what had to be skipped.
   cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under three minutes.
@@ -43,7 +44,8 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        Some("up") => up::up(&rest),
+        Some("up") => up::run("up", &rest),
+        Some("demo") => up::run("demo", &rest),
         Some("test" | "ci" | "bench") if asks_for_help(&rest) => {
             print!("{HELP}");
             Ok(())

@@ -1,22 +1,26 @@
-//! `cargo xtask up`: from a fresh machine to a running Steward.
+//! `cargo xtask up` and `cargo xtask demo`: from a fresh machine to a running Steward.
 //!
-//! What flows through: arguments for `steward up`, unchanged. Once built, Steward takes this program's place, so that signals and the exit
+//! What flows through: arguments for `steward up` or `steward demo`, unchanged. Once built, Steward takes this program's place, so that signals and the exit
 //! code are its own.
 
 use std::process::Command;
 
 use crate::{cargo, machine};
 
-/// Builds Steward and becomes `steward up`.
-pub(crate) fn up(arguments: &[String]) -> Result<(), String> {
+/// Builds Steward and becomes `steward <subcommand>`.
+pub(crate) fn run(subcommand: &str, arguments: &[String]) -> Result<(), String> {
     machine::need_c_compiler()?;
     eprintln!(
         "xtask: building Steward in release mode; the first build takes a few minutes, later ones seconds"
     );
     let steward = cargo::build("steward", "steward")?;
-    eprintln!("xtask: {} up {}", steward.display(), arguments.join(" "));
+    eprintln!(
+        "xtask: {} {subcommand} {}",
+        steward.display(),
+        arguments.join(" ")
+    );
     let mut command = Command::new(steward);
-    command.arg("up").args(arguments);
+    command.arg(subcommand).args(arguments);
     become_it(command)
 }
 

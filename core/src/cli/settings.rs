@@ -53,8 +53,10 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
     let screen = &context.screen;
     match command {
         ConfigCommand::Check { file } => {
-            let path = file.as_deref().or(context.global.config.as_deref());
-            let config = load(path)?;
+            let config = match file {
+                Some(file) => load_this(file),
+                None => context.config(),
+            }?;
             if screen.json {
                 screen.print_json(&serde_json::json!({"valid": true, "file": config.file, "warnings": config.warnings}))?;
             } else {
@@ -92,6 +94,14 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
 /// The configuration, or why it is not valid: always exit code 2.
 pub(super) fn load(file: Option<&Path>) -> Result<crate::config::Config, Failure> {
     crate::config::load(&wire::inputs(file))
+        .map_err(|error| Failure::new(Exit::Usage, "config_invalid", error.to_string()))
+}
+
+/// A file that is named on the spot is the one that is meant, whatever `STEWARD_CONFIG` says to an agent.
+fn load_this(file: &Path) -> Result<crate::config::Config, Failure> {
+    let mut inputs = wire::inputs(Some(file));
+    inputs.env.remove("STEWARD_CONFIG");
+    crate::config::load(&inputs)
         .map_err(|error| Failure::new(Exit::Usage, "config_invalid", error.to_string()))
 }
 

@@ -3,7 +3,7 @@
 use steward_api::{
     GetStatus, Health, Incident, IncidentQuery, IncidentState, ListIncidents, ListPendingTasks,
     ListResources, Metric, Nothing, Resource, ResourceKind, ResourceList, ResourceQuery,
-    StatusReply, Task, Unreadable,
+    SourceStatus, StatusReply, Task, Unreadable,
 };
 
 use super::{
@@ -163,9 +163,20 @@ fn troubles(screen: &Screen, status: &StatusReply) -> String {
             error,
         );
     }
-    if !status.unreadable.is_empty() {
+    // That a source fails as a whole stands above already.
+    let parts: Vec<_> = status
+        .unreadable
+        .iter()
+        .filter(|item| {
+            let fails =
+                |source: &SourceStatus| source.up == Some(false) && source.name == item.source;
+            item.what != "everything" || !status.sources.iter().any(fails)
+        })
+        .cloned()
+        .collect();
+    if !parts.is_empty() {
         out.push('\n');
-        out.push_str(&unreadable(screen, &status.unreadable));
+        out.push_str(&unreadable(screen, &parts));
     }
     out
 }

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::{Config, Inputs, place::Place, schema, text, tree::Node};
 
 /// Variables that are known besides `STEWARD__…`: those of the configuration, then those of the command line.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 8] = [
     "STEWARD_CONFIG",
     "STEWARD_DATA_DIR",
     "STEWARD_LISTEN",
@@ -22,7 +22,6 @@ const KNOWN: [&str; 9] = [
     "STEWARD_AUTONOMY",
     "STEWARD_URL",
     "STEWARD_TOKEN",
-    "STEWARD_LOG",
 ];
 
 /// A token shorter than this can be guessed.

@@ -177,7 +177,7 @@ pub struct PostgresTarget {
 pub struct Thresholds {
     /// A container's memory, percent of its limit.
     pub container_memory_percent: f64,
-    /// A container's processor use, percent of its limit, or of one core where it has none.
+    /// A container's processor use, percent of its limit. One without a limit is the host's matter.
     pub container_cpu_percent: f64,
     /// An HTTP answer's time, milliseconds.
     pub http_latency_ms: f64,

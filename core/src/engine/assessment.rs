@@ -27,6 +27,13 @@ impl State {
         let Some(incident) = self.incidents.by_id(id).cloned() else {
             return;
         };
+        // In the middle of an action a resource looks like anything, and while nothing is wrong there is nothing to explain: what was
+        // diagnosed before stands.
+        let is_in_between = self.busy.contains_key(&incident.resource)
+            || self.incidents.is_quiet(&incident.resource);
+        if is_in_between && !incident.diagnoses.is_empty() {
+            return;
+        }
         let now = self.clock.now();
         let mut events = Vec::new();
         let diagnosis = {
@@ -134,6 +141,10 @@ impl State {
         events: &mut Vec<Event>,
     ) -> Option<steward_api::TaskId> {
         let incident = self.incidents.by_id(id).cloned()?;
+        if self.incidents.is_quiet(&incident.resource) {
+            // Well just now: it ends soon, or is looked into anew when it comes back.
+            return None;
+        }
         let now = self.clock.now();
         if let Some(since) = self.healed.get(&id) {
             let patience_ends = later(*since, EFFECT_MAY_TAKE);

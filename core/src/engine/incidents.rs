@@ -187,12 +187,15 @@ impl State {
         if !matches!(signal.kind, ContainerSignal::HealthChanged(_)) {
             self.judge(vec![id.clone()], Vec::new()).await;
         }
-        if matches!(signal.kind, ContainerSignal::Died { .. }) {
+        if matches!(
+            signal.kind,
+            ContainerSignal::Died { .. } | ContainerSignal::OomKilled
+        ) {
             self.ended_again(&id).await;
         }
     }
 
-    /// One more end under an open incident: what was decided before it is decided anew, with what the log says now.
+    /// One more end, or kill for memory, under an open incident: what was decided before it is decided anew, with what the log says now.
     async fn ended_again(&mut self, id: &ResourceId) {
         let Some(incident) = self.incidents.of(id).cloned() else {
             return;
@@ -323,6 +326,15 @@ impl State {
                     _ => self.investigate(&incident).await,
                 }
             }
+            // What polls them is read anew, for what is known of them is from the time of the root cause.
+            self.world.doubt(&correlated.freed);
+            for resource in &correlated.freed {
+                if resource.kind != ResourceKind::Container
+                    && let Some(index) = self.source_of(resource)
+                {
+                    self.sources[index].refresh();
+                }
+            }
             changed = correlated.freed;
         }
     }
@@ -349,7 +361,13 @@ impl State {
                 &id,
                 now,
             );
-            if let Some(resource) = self.world.get(&id) {
+            // "Stopped" says that it was judged to be meant, and the next agent will take our word for it: not before it was judged.
+            let is_judged = evaluation.standing == Standing::Known;
+            if let Some(resource) = self
+                .world
+                .get(&id)
+                .filter(|resource| is_judged || resource.health != Health::Stopped)
+            {
                 let from = self.announced.insert(id.clone(), resource.health);
                 if from != Some(resource.health) {
                     events.push(Event::ResourceChanged {

@@ -17,6 +17,8 @@ mod startup;
 mod state;
 mod stimulus;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -132,21 +132,11 @@ impl State {
             let reading = match task.plan.steps().first() {
                 None => Err("the plan has no steps".to_owned()),
                 Some(step) => {
-                    let name = step.action.name();
-                    match executor
-                        .actuators
-                        .iter()
-                        .find(|actuator| actuator.handles(name))
-                    {
-                        None => Err(format!("nothing here can do {name}")),
-                        Some(actuator) => {
-                            let limit = std::time::Duration::from_secs(10);
-                            match timeout(limit, actuator.check(&step.precondition)).await {
-                                Ok(Ok(reading)) => Ok(reading),
-                                Ok(Err(error)) => Err(words(&error)),
-                                Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
-                            }
-                        }
+                    let limit = std::time::Duration::from_secs(10);
+                    match timeout(limit, executor.check(step)).await {
+                        Ok(Ok(reading)) => Ok(reading),
+                        Ok(Err(error)) => Err(words(&error)),
+                        Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
                     }
                 }
             };

@@ -129,7 +129,7 @@ impl State {
         }
         self.actions.remember(memory.actions);
         self.records.remember(memory.remedies);
-        self.world.remember(&memory.resources);
+        self.world.remember(&memory.resources, memory.last_entry_at);
         self.announced = memory.resources;
         for (problem, severity, count) in memory.incident_totals {
             let labels = IncidentLabels {

@@ -15,6 +15,7 @@ use steward_api::{
 };
 
 use super::{
+    decide::SETTLED,
     detect::{Evaluation, Standing},
     graph::Graph,
 };
@@ -88,6 +89,11 @@ impl Incidents {
     /// The active incident of a resource.
     pub fn of(&self, resource: &ResourceId) -> Option<&Arc<Incident>> {
         self.active.get(resource)
+    }
+
+    /// Whether nothing is wrong with a resource just now, though its incident is not over yet: nothing is to be done about it meanwhile.
+    pub fn is_quiet(&self, resource: &ResourceId) -> bool {
+        self.quiet_since.contains_key(resource)
     }
 
     /// An active incident by its number.
@@ -276,27 +282,29 @@ impl Incidents {
         out: &mut Correlated,
     ) {
         let id = evaluation.resource.clone();
-        self.quiet_since.remove(&id);
+        let was_quiet = self.quiet_since.remove(&id).is_some();
         if let Some(root) = self.root_of(&evaluation, around) {
-            self.attach(&root, &id, around.now, out);
-            if let Some(own) = self.active.get(&id).cloned()
-                && !(around.is_busy)(&id)
-                && around.now.duration_since(own.opened_at) <= ABSORB_WITHIN
-            {
-                let text = format!(
-                    "an effect of incident {}",
-                    self.active
-                        .get(&root)
-                        .map_or_else(String::new, |root| root.id.to_string())
-                );
-                self.end(&id, ResolutionKind::Absorbed, text, around, out);
-            }
-            if !self.active.contains_key(&id) {
-                return;
+            match self.active.get(&id).cloned() {
+                None => return self.attach(&root, &id, around.now, out),
+                Some(own)
+                    if !(around.is_busy)(&id)
+                        && around.now.duration_since(own.opened_at) <= ABSORB_WITHIN =>
+                {
+                    self.attach(&root, &id, around.now, out);
+                    let text = format!(
+                        "an effect of incident {}",
+                        self.active
+                            .get(&root)
+                            .map_or_else(String::new, |root| root.id.to_string())
+                    );
+                    return self.end(&id, ResolutionKind::Absorbed, text, around, out);
+                }
+                // It failed long before the root did, or is being worked on: a matter of its own.
+                Some(_) => {}
             }
         }
         if self.active.contains_key(&id) {
-            self.update(evaluation, around.now, out);
+            self.update(evaluation, was_quiet, around.now, out);
             return;
         }
         if self.reopen(&evaluation, around, out) {
@@ -395,22 +403,39 @@ impl Incidents {
         }
     }
 
-    fn update(&mut self, evaluation: Evaluation, now: Timestamp, out: &mut Correlated) {
+    fn update(
+        &mut self,
+        evaluation: Evaluation,
+        was_quiet: bool,
+        now: Timestamp,
+        out: &mut Correlated,
+    ) {
         let Some(slot) = self.active.get_mut(&evaluation.resource) else {
             return;
         };
         let problems = |findings: &[steward_api::Finding]| -> BTreeSet<_> {
             findings
                 .iter()
-                .map(|finding| (finding.problem, finding.severity))
+                .map(|finding| {
+                    // One more kill for memory is news; one more reading of a gauge is not.
+                    let kills = match finding.problem {
+                        Problem::OomKilled => finding.evidence.len(),
+                        _ => 0,
+                    };
+                    (finding.problem, finding.severity, kills)
+                })
                 .collect()
         };
         let is_same = problems(&slot.findings) == problems(&evaluation.findings);
         let incident = Arc::make_mut(slot);
         incident.findings = evaluation.findings;
-        if is_same {
+        if is_same && !was_quiet {
             // Fresh evidence only; not worth an entry in the journal.
             return;
+        }
+        // Something changed, so what a person said to it before is no longer settled.
+        if incident.decision.as_ref().is_some_and(is_settled) {
+            incident.decision = None;
         }
         let (problem, severity, title) = worst(&incident.findings);
         incident.problem = problem;
@@ -418,6 +443,12 @@ impl Incidents {
         if incident.title != title {
             incident.title.clone_from(&title);
             incident.note(now, Phase::Detected, title);
+        } else if was_quiet {
+            incident.note(
+                now,
+                Phase::Detected,
+                format!("It was well for a moment: {title}"),
+            );
         } else {
             incident.updated_at = now;
         }
@@ -468,6 +499,12 @@ impl Incidents {
         out.changes.push((IncidentChange::Reopened, slot));
         true
     }
+}
+
+/// Whether a decision is a person's, by an answer or by none.
+fn is_settled(decision: &steward_api::Decision) -> bool {
+    let guard = decision.guard.as_deref();
+    guard.is_some_and(|guard| SETTLED.contains(&guard))
 }
 
 fn open(id: IncidentId, evaluation: Evaluation, now: Timestamp) -> Incident {

@@ -15,3 +15,6 @@ pub mod learn;
 pub mod observe;
 pub mod outages;
 pub mod tasks;
+
+#[cfg(test)]
+mod scenarios;

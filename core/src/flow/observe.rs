@@ -16,20 +16,20 @@ use steward_api::{
 
 use super::{graph::Graph, outages::Outages};
 use crate::ports::{
-    ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal,
+    ContainerSignal, Coverage, Death, EndCause, Observation, ResourceHistory, Sample, Signal, later,
 };
 
 /// Ends that are remembered for each container.
 const DEATHS_KEPT: usize = 20;
 /// Readings that are remembered for each metric; the most that `thresholds.of_last` may ask for.
 pub const SAMPLES_KEPT: usize = 20;
-/// How long after a signal that ends most programs an end still counts as asked for. Long, because `docker stop -t` may wait long:
-/// to restart what a person is stopping would be worse than to heal a rare crash late.
-const STOP_MAY_TAKE: SignedDuration = SignedDuration::from_mins(10);
-/// The same for signals that mostly mean something else (reload).
-const OTHER_SIGNAL_MAY_TAKE: SignedDuration = SignedDuration::from_secs(10);
 /// An engine that shuts down takes its containers along before its connection is lost; Docker waits up to 15 s for them.
 const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
+
+/// Kills for memory so close together, in one run of a container, are one: the kernel tells it several times until there is room again.
+const OOM_TOGETHER: SignedDuration = SignedDuration::from_secs(5);
+/// Two clocks of the same engine, the event's and the state's, differ by milliseconds; so much is taken as the same moment.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 
 /// Everything that is looked after, as last read, with its history.
 #[derive(Debug, Default)]
@@ -39,9 +39,21 @@ pub struct World {
     histories: BTreeMap<ResourceId, ResourceHistory>,
     unreadable: BTreeMap<String, Vec<Unreadable>>,
     versions: BTreeMap<String, String>,
+    /// Health and reason as they were read, of those whose rules said otherwise.
+    read_as: BTreeMap<ResourceId, (Health, String)>,
+    /// The engine's own count of restarts of each container, and when it was read.
+    counted: BTreeMap<ResourceId, Counted>,
     graph: Graph,
     graph_is_stale: bool,
     outages: Outages,
+}
+
+/// An engine's count of its own restarts of a container.
+#[derive(Debug)]
+struct Counted {
+    container_id: String,
+    restarts: u64,
+    at: Timestamp,
 }
 
 /// What a reading changed.
@@ -105,12 +117,39 @@ impl World {
         self.owners.get(id).map(String::as_str)
     }
 
-    /// Takes over what an earlier agent knew: which resources it has seen at work.
-    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>) {
+    /// A resource as it was read, without what the rules made of its health and reason.
+    pub fn as_read(&self, id: &ResourceId) -> Option<Arc<Resource>> {
+        let resource = self.get(id)?;
+        let Some((health, reason)) = self.read_as.get(id) else {
+            return Some(Arc::clone(resource));
+        };
+        let mut resource = Resource::clone(resource);
+        resource.health = *health;
+        resource.reason.clone_from(reason);
+        Some(Arc::new(resource))
+    }
+
+    /// What explained these is over: how they were read under it says nothing any more, so they must be found failing anew. Containers
+    /// are left out, for their ends are known from events, not from readings.
+    pub fn doubt(&mut self, freed: &[ResourceId]) {
+        for id in freed {
+            if id.kind != ResourceKind::Container
+                && let Some(history) = self.histories.get_mut(id)
+            {
+                history.failing_readings = 0;
+            }
+        }
+    }
+
+    /// Takes over what an earlier agent knew up to `until`: which resources it has seen at work, and which it knew to be stopped on
+    /// purpose.
+    pub fn remember(&mut self, known: &BTreeMap<ResourceId, Health>, until: Option<Timestamp>) {
         for (id, health) in known {
-            // Healthy or failing, it was meant to run; what was stopped may have been so for long.
-            if *health != Health::Stopped && *health != Health::Unknown {
-                self.history_mut(id).seen_running = true;
+            match health {
+                Health::Stopped => self.history_mut(id).stopped_until = until,
+                Health::Unknown => {}
+                // Healthy or failing, it was meant to run.
+                _ => self.history_mut(id).seen_running = true,
             }
         }
     }
@@ -263,8 +302,13 @@ impl World {
                 false
             }
             ContainerSignal::OomKilled => {
+                let started = self.started_at(id);
                 let history = self.history_mut(id);
-                if history.oom_kills.back() != Some(&signal.at) {
+                let is_known = history.oom_kills.back().is_some_and(|known| {
+                    signal.at.duration_since(*known) <= OOM_TOGETHER
+                        && started.is_none_or(|started| started <= *known)
+                });
+                if !is_known {
                     history.oom_kills.push_back(signal.at);
                 }
                 true
@@ -292,7 +336,7 @@ impl World {
                 history.kill_requested = None;
                 history.seen_running = true;
                 let at = signal.at;
-                self.edit_container(id, at, |facts, _| {
+                self.edit_container(id, at, |facts| {
                     facts.status = ContainerStatus::Running;
                     facts.started_at = Some(at);
                     facts.error = None;
@@ -300,12 +344,16 @@ impl World {
                     if facts.has_health_check {
                         facts.health = ContainerHealth::Starting;
                     }
+                    Some(running(facts))
                 });
                 true
             }
             ContainerSignal::HealthChanged(health) => {
                 let health = *health;
-                self.edit_container(id, signal.at, |facts, _| facts.health = health);
+                self.edit_container(id, signal.at, |facts| {
+                    facts.health = health;
+                    (facts.status == ContainerStatus::Running).then(|| running(facts))
+                });
                 true
             }
             ContainerSignal::Created | ContainerSignal::Changed | ContainerSignal::Removed => false,
@@ -319,31 +367,33 @@ impl World {
             .is_some_and(|resource| resource.read_at > signal.at)
     }
 
+    /// When the run of a container began that is the last one known.
+    fn started_at(&self, id: &ResourceId) -> Option<Timestamp> {
+        self.get(id)?.container()?.started_at
+    }
+
     fn died(&mut self, signal: &Signal, exit_code: i64) {
+        let started = self.started_at(&signal.resource);
         // An engine that comes back from a crash stops what is left of its containers: that was no person.
         let in_outage = self
             .owner(&signal.resource)
             .is_some_and(|source| self.outages.covers(source, signal.at));
         let history = self.history_mut(&signal.resource);
-        let asked = history.kill_requested.take().is_some_and(|(at, number)| {
-            let patience = match number {
-                // SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
-                1 | 10 | 12 | 28 => OTHER_SIGNAL_MAY_TAKE,
-                _ => STOP_MAY_TAKE,
-            };
-            signal.at.duration_since(at) <= patience
-        });
+        let asked = history
+            .end_is_meant_until()
+            .is_some_and(|until| signal.at <= until);
+        history.kill_requested = None;
         let cause = match (asked, history.steward_acting) {
             (true, true) => EndCause::Steward,
             (true, false) if in_outage => EndCause::EngineOutage,
             (true, false) => EndCause::Operator,
             (false, _) => EndCause::Crash,
         };
-        // The kill for memory is told within a moment before the end that it causes.
-        let oom = history
-            .oom_kills
-            .back()
-            .is_some_and(|at| signal.at.duration_since(*at).abs() <= SignedDuration::from_secs(5));
+        // The kills for memory are told within a moment before the end that they cause, and the first of them stands for all.
+        let oom = history.oom_kills.back().is_some_and(|at| {
+            signal.at.duration_since(*at).abs() <= OOM_TOGETHER * 2
+                && started.is_none_or(|started| started <= *at)
+        });
         history.seen_running = true;
         push_death(
             history,
@@ -355,20 +405,36 @@ impl World {
             },
         );
         let at = signal.at;
-        self.edit_container(&signal.resource, at, |facts, reason| {
+        self.edit_container(&signal.resource, at, |facts| {
             facts.status = ContainerStatus::Exited;
             facts.exit_code = Some(exit_code);
             facts.finished_at = Some(at);
             facts.oom_killed = oom;
-            *reason = format!("ended with exit code {exit_code}");
+            let words = format!("ended with exit code {exit_code}");
+            let is_restarted = cause == EndCause::Crash
+                && facts
+                    .restart_policy
+                    .restarts(exit_code, facts.restart_count);
+            Some(if is_restarted {
+                (
+                    Health::Restarting,
+                    format!("{words}; its engine restarts it"),
+                )
+            } else if exit_code == 0 && !oom {
+                (Health::Stopped, words)
+            } else {
+                (Health::Unhealthy, words)
+            })
         });
     }
 
+    /// Brings a container up to what an event tells: its facts, and what follows for its health. An event is as good as a reading, and
+    /// what has just ended must not go on being shown as well while its rules can't tell yet.
     fn edit_container(
         &mut self,
         id: &ResourceId,
         at: Timestamp,
-        edit: impl FnOnce(&mut ContainerFacts, &mut String),
+        edit: impl FnOnce(&mut ContainerFacts) -> Option<(Health, String)>,
     ) {
         let Some(resource) = self.get(id) else { return };
         // A reading from later than the event shows more than the event does; see `is_outdated`.
@@ -377,7 +443,9 @@ impl World {
         }
         let mut resource = Resource::clone(resource);
         if let Facts::Container(facts) = &mut resource.facts {
-            edit(facts, &mut resource.reason);
+            if let Some((health, reason)) = edit(facts) {
+                (resource.health, resource.reason) = (health, reason);
+            }
             resource.read_at = resource.read_at.max(at);
             resource.metrics.clear();
             self.insert(resource);
@@ -416,6 +484,15 @@ impl World {
                 }
             }
         }
+        let limit = |resource: &Resource| {
+            resource
+                .container()
+                .map(|facts| (facts.container_id.clone(), facts.memory_limit_bytes))
+        };
+        if before.is_some_and(|before| limit(before) != limit(resource)) {
+            // What was killed under another limit says nothing of this one.
+            history.oom_kills.clear();
+        }
         while history
             .oom_kills
             .front()
@@ -444,10 +521,9 @@ impl World {
                         )
                 });
                 let known = facts.finished_at.is_none_or(|finished| {
-                    history.last_death().is_some_and(|death| {
-                        // Two clocks of the same engine: the event's and the state's differ by milliseconds.
-                        finished.duration_since(death.at) <= SignedDuration::from_secs(2)
-                    })
+                    history
+                        .last_death()
+                        .is_some_and(|death| finished.duration_since(death.at) <= CLOCKS_DIFFER)
                 });
                 if !known {
                     let at = facts.finished_at.unwrap_or(resource.read_at);
@@ -473,17 +549,23 @@ impl World {
             }
             _ => {}
         }
-        // The engine's own count tells of restarts whose events were missed.
-        if let Some(before) = before.and_then(Resource::container)
-            && before.container_id == facts.container_id
-            && facts.restart_count > before.restart_count
+        // The engine's own count tells of restarts whose events were missed. Events keep the facts up but do not tell the count, so
+        // what is compared is the count of the last reading with the ends since then.
+        let counted = Counted {
+            container_id: facts.container_id.clone(),
+            restarts: facts.restart_count,
+            at: resource.read_at,
+        };
+        if let Some(last) = self.counted.insert(resource.id.clone(), counted)
+            && last.container_id == facts.container_id
+            && facts.restart_count > last.restarts
         {
             let seen = history
                 .deaths
                 .iter()
-                .filter(|death| before_reading(before, death))
+                .filter(|death| later(death.at, CLOCKS_DIFFER) >= last.at)
                 .count() as u64;
-            let missed = (facts.restart_count - before.restart_count).saturating_sub(seen);
+            let missed = (facts.restart_count - last.restarts).saturating_sub(seen);
             for _ in 0..missed.min(DEATHS_KEPT as u64) {
                 push_death(
                     history,
@@ -499,6 +581,7 @@ impl World {
     }
 
     fn insert(&mut self, resource: Resource) {
+        self.read_as.remove(&resource.id);
         Arc::make_mut(&mut self.resources).insert(resource.id.clone(), Arc::new(resource));
     }
 
@@ -513,17 +596,24 @@ impl World {
             return;
         }
         let mut resource = Resource::clone(resource);
+        let as_read = self
+            .read_as
+            .remove(id)
+            .unwrap_or_else(|| (resource.health, resource.reason.clone()));
         resource.health = health;
         if let Some(reason) = reason {
             resource.reason = reason;
         }
         self.insert(resource);
+        self.read_as.insert(id.clone(), as_read);
     }
 
     fn remove(&mut self, id: &ResourceId) {
         Arc::make_mut(&mut self.resources).remove(id);
         self.owners.remove(id);
         self.histories.remove(id);
+        self.read_as.remove(id);
+        self.counted.remove(id);
         self.graph_is_stale = true;
     }
 
@@ -545,15 +635,24 @@ impl World {
     }
 }
 
-/// Whether an end came after the reading `before` was taken (its last known start).
-fn before_reading(before: &ContainerFacts, death: &Death) -> bool {
-    before.started_at.is_none_or(|started| death.at >= started)
-}
-
 fn is_status(resource: &Resource, status: ContainerStatus) -> bool {
     resource
         .container()
         .is_some_and(|facts| facts.status == status)
+}
+
+/// The health of a container that runs.
+fn running(facts: &ContainerFacts) -> (Health, String) {
+    let (health, words) = match facts.health {
+        ContainerHealth::None => (Health::Healthy, "running"),
+        ContainerHealth::Healthy => (Health::Healthy, "running, and its health check passes"),
+        ContainerHealth::Starting => (
+            Health::Unknown,
+            "running; its health check has not finished yet",
+        ),
+        ContainerHealth::Unhealthy => (Health::Unhealthy, "its health check fails"),
+    };
+    (health, words.to_owned())
 }
 
 fn push_death(history: &mut ResourceHistory, death: Death) {

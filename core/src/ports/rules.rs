@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use steward_api::{
     ActionName, ContainerStatus, Evidence, Health, Metric, Problem, Resource, ResourceKind,
     Severity, Urgency,
@@ -46,6 +46,8 @@ pub struct Death {
 pub struct ResourceHistory {
     /// Whether this agent, or one before it, has seen it run.
     pub seen_running: bool,
+    /// Until when an agent before this one knew it as stopped on purpose; absent where it did not.
+    pub stopped_until: Option<Timestamp>,
     /// Ends, oldest first; the last 20.
     pub deaths: VecDeque<Death>,
     /// The last time that somebody sent it a signal through the engine since it started, and which.
@@ -66,7 +68,24 @@ pub struct ResourceHistory {
     pub since: BTreeMap<Problem, Timestamp>,
 }
 
+/// How long after a signal that ends most programs an end still counts as asked for. Long, because `docker stop -t` may wait long:
+/// to restart what a person is stopping would be worse than to heal a rare crash late.
+const STOP_MAY_TAKE: SignedDuration = SignedDuration::from_mins(10);
+/// The same for signals that mostly mean something else (reload).
+const OTHER_SIGNAL_MAY_TAKE: SignedDuration = SignedDuration::from_secs(10);
+
 impl ResourceHistory {
+    /// Until when an end counts as asked for, where somebody sent it a signal through the engine since it started.
+    pub fn end_is_meant_until(&self) -> Option<Timestamp> {
+        let (at, number) = self.kill_requested?;
+        let patience = match number {
+            // SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
+            1 | 10 | 12 | 28 => OTHER_SIGNAL_MAY_TAKE,
+            _ => STOP_MAY_TAKE,
+        };
+        Some(super::later(at, patience))
+    }
+
     /// The newest end.
     pub fn last_death(&self) -> Option<&Death> {
         self.deaths.back()

@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use steward_api::{
-    Envelope, Event, Nothing, StepResult, Task, TaskId, TaskState, VerifyJournal,
-};
+use steward_api::{Envelope, Event, Nothing, StepResult, Task, TaskId, TaskState, VerifyJournal};
 use steward_tests::{agent::Agent, docker::EventLog};
 
 /// As long as something may take on a busy machine.
@@ -83,7 +81,11 @@ pub(crate) async fn check_journal(agent: &Agent) -> Result<Vec<Envelope>> {
 }
 
 /// Every deed is concluded, and those that are said to be done are as many as the restarts that Docker saw.
-pub(crate) async fn check_restarts(agent: &Agent, engine: &EventLog, container: &str) -> Result<usize> {
+pub(crate) async fn check_restarts(
+    agent: &Agent,
+    engine: &EventLog,
+    container: &str,
+) -> Result<usize> {
     let entries = check_journal(agent).await?;
     let deeds = deeds(&entries)?;
     let own: Vec<_> = deeds
@@ -114,9 +116,7 @@ pub(crate) async fn wait_until_idle(agent: &Agent) -> Result<Vec<Task>> {
         .wait_for_tasks("no task to be under way", SOON, |tasks| {
             tasks.iter().all(|task| {
                 task.status.is_final()
-                    || task.status == TaskState::Pending
-                        && task.requires_approval
-                        && !task.approved
+                    || task.status == TaskState::Pending && task.requires_approval && !task.approved
             })
         })
         .await

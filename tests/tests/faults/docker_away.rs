@@ -71,7 +71,9 @@ async fn check_outage(agent: &Agent, containers: &[&str]) -> Result<()> {
     assert_eq!(docker.up, Some(false), "{docker:?}");
     assert!(docker.error.is_some_and(|error| !error.is_empty()));
     assert_eq!(
-        agent.metric(r#"steward_source_up{source="docker"}"#).await?,
+        agent
+            .metric(r#"steward_source_up{source="docker"}"#)
+            .await?,
         Some(0.0)
     );
     // A person who asks for a heal now is told why not.
@@ -248,7 +250,10 @@ async fn it_is_not_there_at_the_start_and_comes_later() -> Result<()> {
     let shown = agent.cli(&["status"]).await?;
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     ensure!(shown.status.success(), "{shown:?}");
-    assert!(text.contains("docker") && text.contains("docker.sock"), "{text}");
+    assert!(
+        text.contains("docker") && text.contains("docker.sock"),
+        "{text}"
+    );
     let summary = agent.call::<GetSystemSummary>(&Nothing {}).await?;
     assert_eq!(summary.container_health, None, "not read is not zero");
 

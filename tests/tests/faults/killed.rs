@@ -30,7 +30,8 @@ fn eager(lab: &Lab) -> Builder {
 
 /// A service that never heeds SIGTERM: its restart takes all of the grace time.
 async fn stubborn(lab: &Lab) -> Result<Container> {
-    let script = "rm -f /ctl/sick; trap '' TERM; echo ready > /ctl/ready; while :; do sleep 1; done";
+    let script =
+        "rm -f /ctl/sick; trap '' TERM; echo ready > /ctl/ready; while :; do sleep 1; done";
     let words = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     let container = lab
         .container("stubborn")
@@ -72,7 +73,7 @@ async fn right_after_the_intent_was_journaled() -> Result<()> {
 
         let entries = agent.journal(0).await?;
         ensure!(
-            entries.iter().any(|entry| *entry == intent.envelope),
+            entries.contains(&intent.envelope),
             "round {round}: the intent was seen and is not in the journal any more"
         );
         check_restarts(&agent, &engine, &web.name).await?;
@@ -165,7 +166,12 @@ async fn while_the_effect_is_verified() -> Result<()> {
     agent.start_again().await?;
     let tasks = wait_until_idle(&agent).await?;
     assert_eq!(tasks.len(), 1, "{tasks:#?}");
-    assert_eq!(tasks[0].status, TaskState::Completed, "{:?}", tasks[0].result);
+    assert_eq!(
+        tasks[0].status,
+        TaskState::Completed,
+        "{:?}",
+        tasks[0].result
+    );
     wait_until_quiet(&agent).await?;
     let deeds = deeds(&check_journal(&agent).await?)?;
     assert_eq!(deeds.len(), 1, "{deeds:?}");

@@ -37,7 +37,9 @@ impl SmallDisk {
             return Ok(Ok(Self(dir.to_path_buf())));
         }
         let words = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-        Ok(Err(format!("a file system can't be mounted here ({words}): run as root")))
+        Ok(Err(format!(
+            "a file system can't be mounted here ({words}): run as root"
+        )))
     }
 
     fn fill(&self) -> Result<()> {
@@ -90,12 +92,9 @@ async fn check_hands_off(agent: &Agent, engine: &EventLog, dead: &Container) -> 
         .await?;
     let restarts = engine.count(&dead.name, "start");
     let read = || async { Ok(engine.count(&dead.name, "start")) };
-    wait::holds(
-        "it is left alone",
-        Duration::from_secs(5),
-        read,
-        |n| *n == restarts,
-    )
+    wait::holds("it is left alone", Duration::from_secs(5), read, |n| {
+        *n == restarts
+    })
     .await?;
     let status = agent.call::<GetStatus>(&Nothing {}).await?;
     assert!(!status.store.writable, "{:?}", status.store);
@@ -207,7 +206,12 @@ async fn the_disk_is_full_and_has_room_again() -> Result<()> {
     check_hands_off(&agent, &engine, &web).await?;
     disk.free()?;
     agent
-        .wait("the journal to take writes", SOON, || health_of(&agent), |health| health == "ok")
+        .wait(
+            "the journal to take writes",
+            SOON,
+            || health_of(&agent),
+            |health| health == "ok",
+        )
         .await?;
     // The level that it was when the disk ran full is whatever was journaled last: put it right.
     let assist = AutonomyRequest {
@@ -300,17 +304,18 @@ async fn postgresql_keeps_the_record_and_may_go_away() -> Result<()> {
     wait_until_quiet(&agent).await?;
     risky.crash(1).await?;
     let asks = |tasks: &Vec<steward_api::Task>| {
-        tasks.iter().any(|task| task.requires_approval && task.status == TaskState::Pending)
+        tasks
+            .iter()
+            .any(|task| task.requires_approval && task.status == TaskState::Pending)
     };
-    agent
-        .wait_for_tasks("the question", SOON, asks)
-        .await?;
+    agent.wait_for_tasks("the question", SOON, asks).await?;
 
     // The agent's own end loses nothing, whether in good order or not.
     let (incidents, tasks) = (agent.incidents().await?, agent.tasks().await?);
     agent.kill_9().await?;
     agent.start_again().await?;
-    let ids = |tasks: &[steward_api::Task]| tasks.iter().map(|t| (t.id, t.status)).collect::<Vec<_>>();
+    let ids =
+        |tasks: &[steward_api::Task]| tasks.iter().map(|t| (t.id, t.status)).collect::<Vec<_>>();
     assert_eq!(ids(&agent.tasks().await?), ids(&tasks));
     let numbers: Vec<_> = incidents.iter().map(|one| one.id).collect();
     let now: Vec<_> = agent.incidents().await?.iter().map(|one| one.id).collect();
@@ -330,7 +335,12 @@ async fn postgresql_keeps_the_record_and_may_go_away() -> Result<()> {
     web.wait_ready().await?;
     server.stop().await?;
     agent
-        .wait("/health to tell", SOON, || health_of(&agent), |health| health == "degraded")
+        .wait(
+            "/health to tell",
+            SOON,
+            || health_of(&agent),
+            |health| health == "degraded",
+        )
         .await?;
     check_hands_off(&agent, &engine, &web).await?;
     server.start_again().await?;

@@ -10,8 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use steward_api::{
-    Action, Envelope, ExecutionEntry, Step, StepResult, Task, TaskId, TaskResult, Undo,
-    Verification,
+    Action, ActionName, Envelope, ExecutionEntry, Precondition, Step, StepResult, Task, TaskId,
+    TaskResult, Undo, Verification,
 };
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -142,6 +142,39 @@ impl Executor {
             })
     }
 
+    /// Who reads the world for a step: who looks after what is to be read, which need not be who acts. A script of the host may be meant
+    /// to heal a container, and it is the engine's own part that knows whether a restarted daemon answers.
+    fn reader<'a>(
+        &'a self,
+        subject: Option<ActionName>,
+        actor: &'a Arc<dyn Actuator>,
+    ) -> &'a Arc<dyn Actuator> {
+        subject
+            .and_then(|name| {
+                self.actuators
+                    .iter()
+                    .find(|actuator| actuator.handles(name))
+            })
+            .unwrap_or(actor)
+    }
+
+    /// Reads from the world whether what a step rests on holds now.
+    ///
+    /// # Errors
+    /// Where nobody here can do the step, or it can't be read.
+    pub async fn check(&self, step: &Step) -> Result<Reading, ActError> {
+        let actor = self.actuator(&step.action)?;
+        let subject = match &step.precondition {
+            Precondition::Nothing => None,
+            Precondition::Container { .. }
+            | Precondition::Limits { .. }
+            | Precondition::EngineAnswers { .. }
+            | Precondition::EngineSilent { .. } => Some(ActionName::RestartContainer),
+            Precondition::UnitFailed { .. } => Some(ActionName::RestartUnit),
+        };
+        self.reader(subject, actor).check(&step.precondition).await
+    }
+
     async fn step(&self, task: TaskId, index: u32, step: &Step) -> StepEnd {
         let intent = Intent {
             task,
@@ -169,7 +202,7 @@ impl Executor {
                 };
             }
         };
-        match actuator.check(&step.precondition).await {
+        match self.check(step).await {
             Ok(Reading::Holds) => {}
             Ok(Reading::Broken(why) | Reading::Hopeless(why)) => {
                 return self
@@ -225,7 +258,7 @@ impl Executor {
         };
         self.log(task, past_tense(&step.action), applied.clone())
             .await;
-        match self.verify(actuator.as_ref(), &step.verification).await {
+        match self.verify(actuator, &step.verification).await {
             Verified::Yes(how) => {
                 self.log(task, verified_word(&step.verification), how.clone())
                     .await;
@@ -326,14 +359,23 @@ impl Executor {
     /// Reads until the effect has been there for its stabilisation time, or can't come any more.
     pub(super) async fn verify(
         &self,
-        actuator: &dyn Actuator,
+        actor: &Arc<dyn Actuator>,
         verification: &Verification,
     ) -> Verified {
+        let subject = match verification {
+            Verification::ByReport => None,
+            Verification::ContainersHealthy { .. }
+            | Verification::ContainerStopped { .. }
+            | Verification::LimitsAre { .. }
+            | Verification::EngineAnswers { .. } => Some(ActionName::RestartContainer),
+            Verification::UnitActive { .. } => Some(ActionName::RestartUnit),
+        };
+        let reader = self.reader(subject, actor);
         let (stable, within) = times(verification);
         let began = Instant::now();
         let mut holds_since: Option<Instant> = None;
         loop {
-            let reading = actuator.verify(verification).await;
+            let reading = reader.verify(verification).await;
             let now = Instant::now();
             let why = match reading {
                 Ok(Reading::Holds) => {

@@ -71,13 +71,11 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
                     Ok(Some(true)) if record.undo => {
                         Found::Done(StepResult::Undone, "it was taken back".to_owned())
                     }
-                    Ok(Some(true)) => {
-                        match executor.verify(actuator.as_ref(), &step.verification).await {
-                            Verified::Yes(how) => Found::Done(StepResult::Succeeded, how),
-                            Verified::No(why) => Found::Done(StepResult::NotVerified, why),
-                            Verified::Stopping => return Execution::LeftOpen,
-                        }
-                    }
+                    Ok(Some(true)) => match executor.verify(actuator, &step.verification).await {
+                        Verified::Yes(how) => Found::Done(StepResult::Succeeded, how),
+                        Verified::No(why) => Found::Done(StepResult::NotVerified, why),
+                        Verified::Stopping => return Execution::LeftOpen,
+                    },
                     Ok(Some(false)) => Found::NotDone,
                     Ok(None) => Found::CantTell("the world does not show it".to_owned()),
                     Err(ActError::Gone(what)) => Found::CantTell(format!("{what} is gone")),

@@ -4,7 +4,9 @@
 //! world right before the deed, in `act`.
 
 use jiff::{SignedDuration, Timestamp};
-use steward_api::{ActionName, Incident, Plan, RemedyRecord, ResourceId, ResourceKind, StepResult};
+use steward_api::{
+    ActionName, Health, Incident, Phase, Plan, RemedyRecord, ResourceId, ResourceKind, StepResult,
+};
 
 use super::Question;
 use crate::{
@@ -28,6 +30,8 @@ pub struct Tried {
     pub count: u32,
     /// When the last try ended, or began where it has not ended.
     pub last: Option<Timestamp>,
+    /// When the last one was skipped, where one was: no try, but nothing to be repeated at once either.
+    pub skipped: Option<Timestamp>,
 }
 
 impl ActionLog {
@@ -71,18 +75,26 @@ impl ActionLog {
             .collect()
     }
 
-    /// How often an action was tried for an incident. What was skipped was not tried.
+    /// How often an action was tried for an incident since it (last) began: what helped before it came back is no failed try. What was
+    /// skipped was not tried. An action that touches several resources is one try.
     pub fn attempts(&self, incident: &Incident, action: ActionName) -> Tried {
+        let since = began_at(incident);
         let mut tried = Tried::default();
+        let mut seen = std::collections::BTreeSet::new();
         for record in self.0.iter().filter(|record| {
             record.action == action
                 && !record.undo
+                && record.intended_at >= since
                 && incident.tasks.contains(&record.task)
-                && !matches!(record.concluded, Some((_, StepResult::Skipped)))
         }) {
-            tried.count += 1;
             let end = record.concluded.map_or(record.intended_at, |(at, _)| at);
-            tried.last = Some(tried.last.map_or(end, |last| last.max(end)));
+            if matches!(record.concluded, Some((_, StepResult::Skipped))) {
+                tried.skipped = tried.skipped.max(Some(end));
+            } else {
+                // A plan that heals dependencies first holds the same action more than once, and is one try.
+                tried.count += u32::from(seen.insert(record.task));
+                tried.last = tried.last.max(Some(end));
+            }
         }
         tried
     }
@@ -100,11 +112,31 @@ impl ActionLog {
     }
 }
 
-/// A failing dependency that has an incident of its own, to be healed first.
-pub(super) fn failing_dependency(question: &Question<'_>) -> Option<ResourceId> {
+/// When an incident began, or came back for the last time: what follows its last end in the time line.
+fn began_at(incident: &Incident) -> Timestamp {
+    let last_end = incident
+        .timeline
+        .iter()
+        .rposition(|entry| matches!(entry.phase, Phase::Resolved | Phase::Learned));
+    last_end
+        .and_then(|position| incident.timeline.get(position + 1))
+        .map_or(incident.opened_at, |entry| entry.at)
+}
+
+/// What is waited for before something that needs it is healed.
+pub(super) enum Dependency {
+    /// It fails, and has an incident of its own.
+    Failing(ResourceId),
+    /// Its engine is restarting it by itself; it is looked at again at this time.
+    Restarting(ResourceId, Timestamp),
+}
+
+/// A failing dependency, to be healed first.
+pub(super) fn failing_dependency(question: &Question<'_>) -> Option<Dependency> {
+    let own = &question.incident.resource;
     question
         .graph
-        .upstream(&question.incident.resource)
+        .upstream(own)
         .into_iter()
         .filter(|id| {
             matches!(
@@ -112,14 +144,21 @@ pub(super) fn failing_dependency(question: &Question<'_>) -> Option<ResourceId> 
                 ResourceKind::Container | ResourceKind::Database | ResourceKind::Engine
             )
         })
-        .find(|id| {
-            let down = question.resources.get(id).is_some_and(|resource| {
-                matches!(
-                    resource.health,
-                    steward_api::Health::Unhealthy | steward_api::Health::Restarting
-                )
-            });
-            down && (question.has_incident)(id)
+        // Of two that need each other one must come first, or both would wait for ever.
+        .filter(|id| id < own || !question.graph.upstream(id).contains(own))
+        .find_map(|id| {
+            let health = question.resources.get(&id)?.health;
+            let has_incident = (question.has_incident)(&id);
+            match health {
+                Health::Unhealthy | Health::Restarting if has_incident => {
+                    Some(Dependency::Failing(id))
+                }
+                Health::Restarting => {
+                    let grace = question.config.thresholds.restart_policy_grace;
+                    Some(Dependency::Restarting(id, later(question.now, grace)))
+                }
+                _ => None,
+            }
         })
 }
 
@@ -129,14 +168,16 @@ pub(super) fn back_off_until(
     step: &StrategyStep,
     tried: &super::guards::Tried,
 ) -> Option<Timestamp> {
-    let last = tried.last?;
     let base = step.back_off;
     let doublings = tried.count.saturating_sub(1).min(16);
     let wait = base
         .checked_mul(1 << doublings)
         .unwrap_or(SignedDuration::MAX)
         .min(question.config.guards.max_back_off);
-    let until = later(last, wait);
+    let after_try = tried.last.map(|last| later(last, wait));
+    // What a skipped step rested on does not hold; where that stays so, it is not asked for again and again without a pause.
+    let after_skip = tried.skipped.map(|last| later(last, base));
+    let until = after_try.max(after_skip)?;
     (question.now < until).then_some(until)
 }
 
@@ -188,8 +229,13 @@ pub(super) fn objection(
                 return Some((
                     "rate_limit",
                     format!(
-                        "{} was restarted {restarts} times within an hour, and the limit is {limit}",
-                        resource.short()
+                        "{} was restarted {} within an hour, and the limit is {limit}",
+                        resource.short(),
+                        if restarts == 1 {
+                            "once".to_owned()
+                        } else {
+                            format!("{restarts} times")
+                        }
                     ),
                 ));
             }

@@ -21,9 +21,14 @@ use super::{
 };
 use crate::config::{Config, StrategyStep};
 
+use guards::Dependency;
 pub use guards::{ActionLog, DEPENDENCY_ORDER};
 pub use planner::{PlanProblem, Planner, heal_plan};
 pub use policy::{autonomy_for, permits};
+
+/// Guards that stand for a person's part in it: a question that was answered with no, or not at all, is settled. It is asked anew when
+/// the incident changes (see `correlate`), or when a person asks for a heal.
+pub const SETTLED: [&str; 2] = ["rejected", "expired"];
 
 /// Everything a decision rests on.
 pub struct Question<'a> {
@@ -96,16 +101,41 @@ pub fn decide(question: &Question<'_>) -> Answer {
         );
     }
     let incident = question.incident;
-    if let Some(dependency) = guards::failing_dependency(question) {
-        return Answer::withhold(
-            format!(
-                "{} is healed first, because {} depends on it",
-                dependency.short(),
-                incident.resource.short()
-            ),
-            Some(DEPENDENCY_ORDER),
-            None,
-        );
+    if let Some(settled) = incident.decision.as_ref().filter(|decision| {
+        decision
+            .guard
+            .as_deref()
+            .is_some_and(|guard| SETTLED.contains(&guard))
+    }) {
+        return Answer {
+            decision: settled.clone(),
+            plan: None,
+            record: RemedyRecord::default(),
+        };
+    }
+    let own = incident.resource.short();
+    match guards::failing_dependency(question) {
+        Some(Dependency::Failing(dependency)) => {
+            return Answer::withhold(
+                format!(
+                    "{} is healed first, because {own} depends on it",
+                    dependency.short()
+                ),
+                Some(DEPENDENCY_ORDER),
+                None,
+            );
+        }
+        Some(Dependency::Restarting(dependency, retry_at)) => {
+            return Answer::withhold(
+                format!(
+                    "{}, which {own} depends on, is being restarted by its engine; that is waited for",
+                    dependency.short()
+                ),
+                Some(DEPENDENCY_ORDER),
+                Some(retry_at),
+            );
+        }
+        None => {}
     }
     let strategy = candidates(question);
     if strategy.is_empty() {
@@ -148,11 +178,19 @@ pub fn decide(question: &Question<'_>) -> Answer {
             }
         };
         if let Some(retry_at) = guards::back_off_until(question, step, &tried) {
-            return Answer::withhold(
+            let what = if tried.count == 0 {
                 format!(
-                    "{} was tried {} of {} times; the next try waits for the back-off",
+                    "{} was not done, because what it rests on did not hold",
+                    step.action
+                )
+            } else {
+                format!(
+                    "{} was tried {} of {} times",
                     step.action, tried.count, step.attempts
-                ),
+                )
+            };
+            return Answer::withhold(
+                format!("{what}; the next try waits for the back-off"),
                 Some("back_off"),
                 Some(retry_at),
             );

@@ -28,6 +28,9 @@ pub enum PlanProblem {
     /// Pruning would reach beyond the containers that are looked after.
     #[error("only labelled containers are looked after, and pruning would reach beyond them")]
     BeyondLabel,
+    /// It went on after a part of it was killed.
+    #[error("it runs on, so a restart would only interrupt it")]
+    Works,
     /// There is no limit to raise.
     #[error("it has no {0} limit that could be raised")]
     NoLimit(&'static str),
@@ -75,11 +78,14 @@ impl Planner<'_> {
         let steps = match step.action {
             ActionName::RestartContainer => {
                 let container = self.container_of(incident)?;
+                if incident.problem == Problem::OomKilled && is_running(container) {
+                    return Err(PlanProblem::Works);
+                }
                 let condition = match incident.problem {
                     Problem::ContainerStopped
                     | Problem::ContainerUnhealthy
                     | Problem::RestartLoop => ContainerCondition::Failing,
-                    Problem::OomKilled if !is_running(container) => ContainerCondition::NotRunning,
+                    Problem::OomKilled => ContainerCondition::NotRunning,
                     // What fails is seen from outside; the container itself runs.
                     _ => ContainerCondition::Exists,
                 };
@@ -90,7 +96,10 @@ impl Planner<'_> {
             ActionName::StartContainer => vec![self.start(self.container_of(incident)?)?],
             ActionName::StopContainer => vec![self.stop(self.container_of(incident)?)?],
             ActionName::ClearTmp => vec![self.clear_tmp(self.container_of(incident)?)?],
-            ActionName::ResetConnections => vec![self.reset(self.database_of(incident)?)?],
+            ActionName::ResetConnections => {
+                let own = self.container_of(incident)?;
+                vec![self.reset(self.database_of(incident)?, &own.id)?]
+            }
             ActionName::SetLimits => {
                 let container = self.container_of(incident)?;
                 let mut steps = vec![self.raise_limits(container, incident.problem)?];
@@ -263,14 +272,16 @@ impl Planner<'_> {
         })
     }
 
-    fn reset(&self, resource: &Resource) -> Result<Step, PlanProblem> {
+    /// `failing` is the container that the incident is about: it is restarted too though it does not run, for it ended over this.
+    fn reset(&self, resource: &Resource, failing: &ResourceId) -> Result<Step, PlanProblem> {
         let container = Self::reference(resource)?;
         let dependents: Vec<ContainerRef> = self
             .graph
             .downstream(&resource.id)
             .iter()
             .filter_map(|id| self.resources.get(id))
-            .filter(|dependent| is_running(dependent) && dependent.id != resource.id)
+            .filter(|dependent| is_running(dependent) || dependent.id == *failing)
+            .filter(|dependent| dependent.id != resource.id)
             .filter_map(|dependent| Self::reference(dependent).ok())
             .collect();
         let mut all = vec![resource.id.clone()];

@@ -60,6 +60,7 @@ pub fn permits(
 pub(super) fn weigh(question: &Question<'_>, plan: &Plan) -> Result<String, Decision> {
     let policy = &question.config.autonomy;
     let mut why_ask: Option<String> = None;
+    let mut why_act: Option<String> = None;
     for step in plan.steps() {
         let action = step.action.name();
         for resource in step.action.touches() {
@@ -92,6 +93,9 @@ pub(super) fn weigh(question: &Question<'_>, plan: &Plan) -> Result<String, Deci
             }
             // The label lets restarts of low risk be done where the level would ask; it never lifts a higher risk.
             if auto_restart == Some(true) && step.action.risk() == Risk::Low {
+                why_act.get_or_insert_with(|| {
+                    format!("{} is labelled steward.auto_restart=true", resource.short())
+                });
                 continue;
             }
             if question.graph.is_awaited_job(resource) && action.is_restart() {
@@ -101,16 +105,17 @@ pub(super) fn weigh(question: &Question<'_>, plan: &Plan) -> Result<String, Deci
                 ));
                 continue;
             }
-            if let Err(why) = permits(policy, level, step.action.risk(), question.local) {
-                why_ask.get_or_insert_with(|| why.to_owned());
+            match permits(policy, level, step.action.risk(), question.local) {
+                Ok(()) => _ = why_act.get_or_insert_with(|| format!("autonomy is {level}")),
+                Err(why) => _ = why_ask.get_or_insert_with(|| why.to_owned()),
             }
         }
     }
     match why_ask {
         None => Ok(format!(
-            "{} risk, and autonomy is {}",
+            "{} risk, and {}",
             capital(plan.risk()),
-            question.autonomy
+            why_act.unwrap_or_else(|| format!("autonomy is {}", question.autonomy))
         )),
         Some(reason) => Err(Decision {
             verdict: Verdict::Ask,

@@ -76,7 +76,8 @@ pub fn evaluate(
     id: &ResourceId,
     now: Timestamp,
 ) -> Evaluation {
-    let Some(resource) = world.get(id).cloned() else {
+    // The rules judge what was read, never what they said before.
+    let Some(resource) = world.as_read(id) else {
         return Evaluation::gone(id.clone());
     };
     let graph = world.graph();

@@ -40,7 +40,8 @@ impl DockerEngine {
             if is_done(&found) {
                 return Ok(Some(true));
             }
-            let age = Duration::try_from(self.clock.now().duration_since(since)).unwrap_or_default();
+            let age =
+                Duration::try_from(self.clock.now().duration_since(since)).unwrap_or_default();
             let may_be_under_way = age < ARRIVES_WITHIN
                 || age < act::after_grace(grace_seconds)
                     && self.was_signalled(container, since).await?;

@@ -19,9 +19,9 @@ mod logs;
 mod observe;
 
 mod act;
+mod in_flight;
 mod limits;
 mod probe;
-mod in_flight;
 mod prune;
 mod tmp;
 #[cfg(target_os = "linux")]

@@ -139,7 +139,7 @@ impl DockerEngine {
             } => Ok(match self.inspect_named(container).await? {
                 None => gone(container),
                 Some(found) => match has_limits(&found, container.short(), *limits) {
-                    // Without a time to stay up it does not run yet: its start is a later step of the plan.
+                    // One that did not run when its limits were set has nothing to stay up for; its start is a step of its own.
                     Reading::Holds if *stable_seconds > 0 => is_in(
                         &translate::facts(&found),
                         container.short(),
@@ -170,10 +170,7 @@ impl DockerEngine {
             Action::RestartContainer {
                 container,
                 grace_seconds,
-            } => {
-                self.settle(container, *grace_seconds, since, started)
-                    .await
-            }
+            } => self.settle(container, *grace_seconds, since, started).await,
             Action::StopContainer {
                 container,
                 grace_seconds,

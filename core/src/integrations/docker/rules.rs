@@ -317,6 +317,14 @@ fn unseen_end(
 ) -> Option<Judgement> {
     let wanted = facts.labels.critical || facts.labels.auto_restart == Some(true);
     if let Some(finished) = facts.finished_at {
+        // The agent before this one saw it end and judged that it was meant.
+        if input
+            .history
+            .stopped_until
+            .is_some_and(|until| finished <= until)
+        {
+            return Some(meant("stopped on purpose before this agent began"));
+        }
         let event_due = crate::ports::later(finished, EVENT_MAY_FOLLOW);
         if input.now < event_due {
             return Some(Judgement {
@@ -366,6 +374,16 @@ fn is_service(input: &RuleInput<'_>, facts: &ContainerFacts) -> Result<(), &'sta
 
 fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
     let mut judgement = Judgement::default();
+    // Somebody is stopping it, and it takes its time: what fails meanwhile is part of that.
+    if let Some(until) = input
+        .history
+        .end_is_meant_until()
+        .filter(|until| input.now < *until)
+    {
+        judgement.unknown = true;
+        judgement.again_at = Some(until);
+        return judgement;
+    }
     if let Some((deaths, since)) = in_a_loop(input, true) {
         judgement
             .suspicions
@@ -394,26 +412,36 @@ fn running(input: &RuleInput<'_>, facts: &ContainerFacts) -> Judgement {
         ContainerHealth::Starting => judgement.unknown = judgement.suspicions.is_empty(),
         ContainerHealth::None | ContainerHealth::Healthy => {}
     }
-    oom_while_running(input, &mut judgement);
+    oom_while_running(input, facts, &mut judgement);
     pressure(input, facts, &mut judgement);
     judgement
 }
 
 /// Killed for memory twice within an hour, or a part of it killed while it went on.
-fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
-    let Some(last) = input.history.oom_kills.back().copied() else {
+fn oom_while_running(input: &RuleInput<'_>, facts: &ContainerFacts, judgement: &mut Judgement) {
+    let hour = SignedDuration::from_hours(1);
+    let kills: Vec<_> = input
+        .history
+        .oom_kills
+        .iter()
+        .copied()
+        .filter(|at| input.now.duration_since(*at) < hour)
+        .collect();
+    let Some(last) = kills.last().copied() else {
         return;
     };
     let killed_whole = input
         .history
         .last_death()
         .is_some_and(|death| death.oom && death.at >= last);
-    let survived = !killed_whole && input.now.duration_since(last) < SURVIVED_OOM;
-    let again = input.history.oom_kills.len() >= 2;
+    // A start after the kill has put everything back in its place.
+    let started_since = facts.started_at.is_some_and(|started| started > last);
+    let survived = !killed_whole && !started_since && input.now.duration_since(last) < SURVIVED_OOM;
+    let again = kills.len() >= 2;
     if !(survived || again) {
         return;
     }
-    let times = input.history.oom_kills.len();
+    let times = kills.len();
     judgement.suspicions.push(Suspicion {
         problem: Problem::OomKilled,
         severity: Severity::Degraded,
@@ -425,22 +453,17 @@ fn oom_while_running(input: &RuleInput<'_>, judgement: &mut Judgement) {
                 name(input)
             )
         },
-        evidence: input
-            .history
-            .oom_kills
+        evidence: kills
             .iter()
             .map(|at| Evidence::new("docker event", "killed by the kernel for memory").at(*at))
             .collect(),
     });
     let lapses = if again {
-        input
-            .history
-            .oom_kills
+        kills
             .iter()
             .rev()
             .nth(1)
-            .copied()
-            .map(|at| crate::ports::later(at, SignedDuration::from_hours(1)))
+            .map(|at| crate::ports::later(*at, hour))
     } else {
         Some(crate::ports::later(last, SURVIVED_OOM))
     };

@@ -525,7 +525,7 @@ mod tests {
 
     #[test]
     fn long_output_keeps_its_end_and_stays_text() {
-        let text = shorten(&format!("{}é-end", "ö".repeat(600)), 10);
+        let text = shorten(&format!("{}\né-end", "ö".repeat(600)), 10);
         assert!(text.starts_with('…') && text.ends_with("é-end"));
         assert_eq!(text.chars().count(), 11);
     }

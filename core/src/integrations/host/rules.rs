@@ -17,10 +17,12 @@ impl Rule for HostRule {
     }
 
     fn judge(&self, input: &RuleInput<'_>) -> Judgement {
-        let mut judgement = Judgement {
-            unknown: input.resource.health == Health::Unknown,
-            ..Judgement::default()
-        };
+        let mut judgement = Judgement::default();
+        if input.resource.health == Health::Unknown {
+            // Gauges from before say nothing of now.
+            judgement.unknown = true;
+            return judgement;
+        }
         let limits = input.thresholds;
         let checks = [
             (

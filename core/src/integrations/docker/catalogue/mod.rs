@@ -7,7 +7,7 @@ mod log_causes;
 
 use steward_api::{ActionName, Evidence, Problem, Urgency};
 
-use crate::ports::{Case, CatalogueMatch, Pattern};
+use crate::ports::{Case, CatalogueMatch, EndCause, Pattern};
 
 use super::rules::end_in_words;
 use log_causes::LogPatterns;
@@ -17,6 +17,7 @@ pub fn catalogue() -> Vec<Box<dyn Pattern>> {
     vec![
         Box::new(LogPatterns),
         Box::new(FailingDependency),
+        Box::new(EngineWasAway),
         Box::new(OutOfMemory),
         Box::new(Loop),
         Box::new(ExitCode),
@@ -58,6 +59,33 @@ impl Pattern for FailingDependency {
     }
 }
 
+struct EngineWasAway;
+
+impl Pattern for EngineWasAway {
+    fn id(&self) -> &str {
+        "engine-was-away"
+    }
+
+    fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
+        let death = case.history.last_death()?;
+        if case.problem != Problem::ContainerStopped || death.cause != EndCause::EngineOutage {
+            return None;
+        }
+        Some(CatalogueMatch {
+            cause: "It ended with its engine, and the engine did not start it again".to_owned(),
+            action: Some(ActionName::RestartContainer),
+            urgency: Urgency::High,
+            confidence: 86,
+            reasoning: format!(
+                "it ran before the engine was away and does not run after ({})",
+                end_in_words(death.exit_code, death.oom)
+            ),
+            evidence: Vec::new(),
+            advice: "A restart policy of unless-stopped lets its engine start it again.".to_owned(),
+        })
+    }
+}
+
 struct OutOfMemory;
 
 impl Pattern for OutOfMemory {
@@ -89,11 +117,12 @@ impl Pattern for OutOfMemory {
         };
         Some(CatalogueMatch {
             cause,
-            action: Some(if times >= 2 && limit.is_some() {
-                ActionName::SetLimits
-            } else {
-                ActionName::RestartContainer
-            }),
+            // What goes on after a part of it was killed needs room, not a restart.
+            action: match (case.is_down(), limit) {
+                (_, Some(_)) if times >= 2 || !case.is_down() => Some(ActionName::SetLimits),
+                (false, _) => None,
+                (true, _) => Some(ActionName::RestartContainer),
+            },
             urgency: Urgency::High,
             confidence: if limit.is_some() { 95 } else { 85 },
             reasoning: format!(

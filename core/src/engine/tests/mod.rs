@@ -1,0 +1,7 @@
+//! The engine with fakes at its edge: a source and an actuator that the test controls, and the real SQLite store in a folder of its own.
+//!
+//! Real time: what is waited for is waited for by its condition, with a generous limit.
+
+mod fakes;
+mod loops;
+mod people;
