@@ -104,7 +104,11 @@ impl Call {
 
     /// The `{…}` part of the path as a number; `what` it is the number of.
     pub(super) fn number(&self, what: &str) -> Result<i64, Refusal> {
-        self.part.parse().map_err(|_| {
+        // One way to write each number: `+7` and `007` are none.
+        let plain = self.part.bytes().all(|byte| byte.is_ascii_digit())
+            && (self.part.len() == 1 || !self.part.starts_with('0'));
+        let number = self.part.parse().ok().filter(|_| plain);
+        number.ok_or_else(|| {
             Refusal::bad_request(format!(
                 "`{}` in the path is not the number of {what}",
                 self.part
