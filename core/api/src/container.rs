@@ -173,8 +173,8 @@ pub struct Labels {
     /// `steward.max_restarts_per_hour`.
     #[serde(default)]
     pub max_restarts_per_hour: Option<u32>,
-    /// `steward.health_url`.
-    #[serde(default)]
+    /// `steward.health_url`. Shown without user, password, query and fragment, which may hold secrets.
+    #[serde(default, serialize_with = "without_secrets")]
     pub health_url: Option<String>,
     /// `steward.depends_on`: names of containers, comma-separated.
     #[serde(default)]
@@ -185,4 +185,46 @@ pub struct Labels {
     /// Labels that could not be understood, each with the reason.
     #[serde(default)]
     pub refused: Vec<String>,
+}
+
+/// An address without user, password, query and fragment: what may be shown of it.
+fn without_secrets<S: serde::Serializer>(
+    url: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let shown = url.as_deref().map(|url| {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = rest
+            .find('/')
+            .map_or((rest, ""), |slash| rest.split_at(slash));
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        if scheme.is_empty() {
+            format!("{host}{path}")
+        } else {
+            format!("{scheme}://{host}{path}")
+        }
+    });
+    shown.serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        let labels = Labels {
+            health_url: Some("http://user:secret@host:8080/health?token=secret#secret".to_owned()),
+            ..Labels::default()
+        };
+        let shown = serde_json::to_value(&labels).unwrap();
+        assert_eq!(shown["health_url"], "http://host:8080/health");
+        assert_eq!(
+            serde_json::to_value(Labels::default()).unwrap()["health_url"],
+            serde_json::Value::Null
+        );
+    }
 }

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    ActionName, Decision, Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId,
-    Phase, Plan, Problem, Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId,
-    TaskResult, TaskState, Verdict, Verification,
+    Decision, Envelope, Event, ExecutionEntry, Incident, IncidentChange, IncidentId, Phase, Plan,
+    Problem, Requester, ResourceId, Severity, StepResult, Task, TaskChange, TaskId, TaskResult,
+    TaskState, Verdict, Verification,
 };
 
 use super::{
@@ -327,10 +327,6 @@ impl State {
         let (action, resource) = (intent.action.name(), intent.action.target().clone());
         self.actions
             .concluded(intent.task, intent.step, intent.undo, now, result);
-        if action == ActionName::SetLimits && result == StepResult::Succeeded {
-            // What the kernel killed under the limit before says nothing of the one that holds now.
-            self.world.history_mut(&resource).oom_kills.clear();
-        }
         let labels = ActionLabels {
             action: action.to_string(),
             result: result_label(result).to_owned(),

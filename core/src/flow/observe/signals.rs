@@ -48,6 +48,19 @@ impl World {
                 if !is_known {
                     history.oom_kills.push_back(signal.at);
                 }
+                // The engine may tell the end before the kill that caused it.
+                let killed_at = signal.at;
+                if let Some(death) = history.deaths.back_mut()
+                    && death.cause == EndCause::Crash
+                    && killed_at.duration_since(death.at).abs() <= OOM_TOGETHER
+                    && started.is_none_or(|started| started <= death.at)
+                {
+                    death.oom = true;
+                    self.edit_container(id, killed_at, |facts| {
+                        facts.oom_killed = true;
+                        None
+                    });
+                }
                 true
             }
             ContainerSignal::Died { exit_code } => {
