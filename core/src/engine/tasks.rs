@@ -367,6 +367,8 @@ impl State {
 
     pub(super) async fn executed(&mut self, id: TaskId, execution: Execution) {
         let Execution::Ended(result) = execution else {
+            // The agent ends: the journal keeps it as under way, and the next start checks it. Nothing more comes of it in this run.
+            self.tasks.remove(&id);
             return;
         };
         let Some(task) = self.tasks.get(&id).cloned() else {

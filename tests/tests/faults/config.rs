@@ -24,7 +24,7 @@ async fn a_mistake_is_refused_with_its_line_and_what_would_be_right() -> Result<
         (
             "[thresholds]\ndisk_percent = \"much\"\n",
             "disk_percent",
-            "85",
+            "from 1 to 100",
         ),
         (
             "[thresholds]\n\ndisk_percent = 850\n",

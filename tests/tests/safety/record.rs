@@ -32,7 +32,7 @@ async fn secrets_go_nowhere() -> Result<()> {
         "q-token-of-the-label",
     ];
     let lines = format!(
-        "starting with password={}\nDATABASE_URL=postgres://app:{}@db:5432/app\nAuthorization: Bearer {}\nAWS_SECRET_ACCESS_KEY={}\nFATAL: password authentication failed for user app, connection refused",
+        "starting with password={}\nDATABASE_URL=postgres://app:{}@db:5432/app\nAuthorization: Bearer {}\nAWS_SECRET_ACCESS_KEY={}\ndial tcp: connection refused",
         secrets[0], secrets[1], secrets[2], secrets[3]
     );
     let web = lab
