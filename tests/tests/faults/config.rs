@@ -31,7 +31,7 @@ async fn a_mistake_is_refused_with_its_line_and_what_would_be_right() -> Result<
             "disk_percent",
             "100",
         ),
-        ("[docker]\ngrace = \"10 parsecs\"\n", "grace", "10s"),
+        ("[docker]\ngrace = \"10 parsecs\"\n", "grace", "30s"),
         ("[autonomy]\nlevel = \"yolo\"\n", "level", "assist"),
         ("[guards\n", "", ""),
     ] {
