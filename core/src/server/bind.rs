@@ -105,8 +105,10 @@ impl Call {
     /// The `{…}` part of the path as a number; `what` it is the number of.
     pub(super) fn number(&self, what: &str) -> Result<i64, Refusal> {
         // One way to write each number: `+7` and `007` are none.
-        let plain = self.part.bytes().all(|byte| byte.is_ascii_digit())
-            && (self.part.len() == 1 || !self.part.starts_with('0'));
+        let digits = self.part.strip_prefix('-').unwrap_or(&self.part);
+        let plain = !digits.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && (digits.len() == 1 || !digits.starts_with('0'));
         let number = self.part.parse().ok().filter(|_| plain);
         number.ok_or_else(|| {
             Refusal::bad_request(format!(
