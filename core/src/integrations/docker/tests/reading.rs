@@ -393,7 +393,7 @@ async fn a_kill_for_memory_is_seen() {
 #[tokio::test]
 async fn a_logs_end_is_read_from_both_streams_and_without_secrets() {
     let Some(world) = World::new() else { return };
-    let script = "for i in 1 2 3 4; do echo line $i; done; echo 'login with password=hunter2secret refused' >&2; sleep 1000";
+    let script = "for i in 1 2 3 4; do echo line $i; done; sleep 1; echo 'login with password=hunter2secret refused' >&2; sleep 1000";
     for options in [&[][..], &["--tty"]] {
         let container = world.run("chatty", options, script);
         let log = eventually("its log", 20, || async {
