@@ -79,6 +79,14 @@ pub struct Observation {
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// What it reads is not on this machine, or not for this user.
+    #[error("{what} is not there: {reason}")]
+    Absent {
+        /// What was asked, such as `the Docker engine at unix:///var/run/docker.sock`.
+        what: String,
+        /// What is missing, and how to get it.
+        reason: String,
+    },
     /// It did not answer.
     #[error("{what} does not answer: {reason}")]
     Unreachable {
@@ -200,9 +208,18 @@ pub trait Source: Send + Sync + 'static {
 /// The right to do one action, once. It can only be made from the journal's own entry of the intent, so nothing can be done that was
 /// not written down first.
 ///
-/// ```compile_fail
-/// // There is no way to make one by hand:
-/// let permit = steward::ports::Permit { action: todo!(), seq: 1 };
+/// There is no way to make one by hand; the fields are private, and so is its maker:
+///
+/// ```compile_fail,E0451
+/// fn forge(action: steward_api::Action) -> steward::ports::Permit {
+///     steward::ports::Permit { action, seq: 1 }
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn forge(entry: &steward_api::Envelope, action: &steward_api::Action) {
+///     let _ = steward::ports::Permit::for_intent(entry, action);
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Permit {

@@ -2,20 +2,14 @@
 //!
 //! It gathers nothing and does nothing itself: what it decides becomes a task, and only tasks act.
 
-use jiff::{SignedDuration, Timestamp};
-use steward_api::{
-    Event, Health, Incident, IncidentChange, IncidentId, Phase, Resource, ResourceKind, TaskState,
-    Verdict,
-};
+use jiff::Timestamp;
+use steward_api::{Event, Incident, IncidentChange, IncidentId, Phase, Verdict};
 
 use super::state::{State, Wake};
-use crate::{
-    flow::decide::{Answer, Question, decide},
-    ports::{Case, later},
+use crate::flow::{
+    decide::{Answer, Occasion, Question, decide, occasion},
+    diagnose::is_news,
 };
-
-/// How long a verified fix has to make its finding vanish (a gauge that is averaged over readings) before more is tried.
-const EFFECT_MAY_TAKE: SignedDuration = SignedDuration::from_mins(5);
 
 impl State {
     pub(super) async fn diagnose(
@@ -36,55 +30,14 @@ impl State {
         }
         let now = self.clock.now();
         let mut events = Vec::new();
-        let diagnosis = {
-            let history = self
-                .world
-                .history(&incident.resource)
-                .cloned()
-                .unwrap_or_default();
-            let (graph, resources) = self.world.picture();
-            let Some(resource) = resources.get(&incident.resource) else {
-                return;
-            };
-            let failing: Vec<&Resource> = graph
-                .upstream(&incident.resource)
-                .iter()
-                .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
-                .filter_map(|id| resources.get(id))
-                .filter(|resource| {
-                    matches!(
-                        resource.health,
-                        Health::Unhealthy | Health::Restarting | Health::Stopped
-                    )
-                })
-                .map(AsRef::as_ref)
-                .collect();
-            let problems: Vec<_> = incident
-                .findings
-                .iter()
-                .map(|finding| finding.problem)
-                .collect();
-            let case = Case {
-                problem: incident.problem,
-                problems: &problems,
-                resource,
-                history: &history,
-                log,
-                failing_dependencies: &failing,
-            };
-            let mut diagnosis = self.catalogue.diagnose(&case, &incident.findings);
-            if let Some(error) = log_error {
-                diagnosis.evidence.push(steward_api::Evidence::new(
-                    "log",
-                    format!("could not be read: {error}"),
-                ));
-            }
-            diagnosis
+        let error = log_error.as_deref();
+        let Some(diagnosis) = self
+            .catalogue
+            .examine(&incident, &mut self.world, log, error)
+        else {
+            return;
         };
-        let is_news = incident.diagnoses.first().is_none_or(|known| {
-            known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
-        });
-        if is_news {
+        if is_news(&incident, &diagnosis) {
             let text = format!(
                 "{} ({} % sure, {})",
                 diagnosis.diagnosis, diagnosis.confidence, diagnosis.source
@@ -141,39 +94,27 @@ impl State {
         events: &mut Vec<Event>,
     ) -> Option<steward_api::TaskId> {
         let incident = self.incidents.by_id(id).cloned()?;
-        if self.incidents.is_quiet(&incident.resource) {
-            // Well just now: it ends soon, or is looked into anew when it comes back.
-            return None;
-        }
         let now = self.clock.now();
-        if let Some(since) = self.healed.get(&id) {
-            let patience_ends = later(*since, EFFECT_MAY_TAKE);
-            if now < patience_ends {
-                self.wakes.insert((patience_ends, Wake::Assess(id)));
-                return None;
-            }
-            self.healed.remove(&id);
-        }
+        let is_quiet = self.incidents.is_quiet(&incident.resource);
+        let healed_at = self.healed.get(&id).copied();
         let open = self
             .tasks
             .values()
             .find(|task| task.incident == Some(id))
             .cloned();
-        if open
-            .as_ref()
-            .is_some_and(|task| task.status == TaskState::InProgress || task.approved)
-        {
-            return None;
+        match occasion(is_quiet, healed_at, open.as_ref(), now) {
+            Occasion::Nothing => return None,
+            Occasion::Wait(until) => {
+                self.wakes.insert((until, Wake::Assess(id)));
+                return None;
+            }
+            Occasion::Decide => {
+                self.healed.remove(&id);
+            }
         }
         let answer = self.decide(&incident, now)?;
         let mut start = None;
-        let same_question = open.as_ref().is_some_and(|task| {
-            answer.decision.verdict == Verdict::Ask
-                && answer
-                    .plan
-                    .as_ref()
-                    .is_some_and(|plan| *plan.hash() == task.plan_hash)
-        });
+        let same_question = answer.is_asked_by(open.as_ref());
         if !same_question {
             events.extend(self.cancel_questions(id, "decided anew"));
             if let Some(plan) = answer.plan.clone() {

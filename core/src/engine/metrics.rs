@@ -8,6 +8,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
+use steward_api::TaskState;
 
 /// Labels of `steward_incidents_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,7 +58,7 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// `steward_container_restarts_total{container}`: restarts asked by Steward.
     pub container_restarts: Family<ContainerLabels, Counter>,
-    /// `steward_tasks_total{state}`: tasks that came into this state; counted wherever a task's change of state is published.
+    /// `steward_tasks_total{state}`: tasks that came into this state, `pending` when they are made.
     pub tasks: Family<TaskLabels, Counter>,
     /// `steward_approval_response_seconds`: from the question to the answer.
     pub approval_response: Histogram,
@@ -75,6 +76,16 @@ fn seconds() -> Histogram {
     Histogram::new([
         0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     ])
+}
+
+impl Metrics {
+    /// Counts a task that came into a state.
+    pub(super) fn came_into(&self, state: TaskState) {
+        let labels = TaskLabels {
+            state: state.to_string(),
+        };
+        self.tasks.get_or_create(&labels).inc();
+    }
 }
 
 impl Default for Metrics {

@@ -165,11 +165,12 @@ impl State {
                 generation,
                 error,
             } if generation == self.generation => {
-                let name = self
-                    .sources
-                    .get(source)
-                    .map_or("", |running| running.source.name());
+                let Some(running) = self.sources.get(source) else {
+                    return;
+                };
+                let name = running.source.name();
                 tracing::debug!(source = name, error, "event stream lost");
+                self.world.lose_stream(name, self.clock.now());
             }
             Stimulus::ReadOne {
                 source,

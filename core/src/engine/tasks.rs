@@ -8,7 +8,7 @@ use steward_api::{
 };
 
 use super::{
-    metrics::{ActionLabels, ContainerLabels, TaskLabels},
+    metrics::{ActionLabels, ContainerLabels},
     state::{State, Wake},
     stimulus::Stimulus,
 };
@@ -90,6 +90,7 @@ impl State {
             .collect::<Vec<_>>()
             .join(", then ");
         let task_type = plan.steps().first()?.action.task_type();
+        self.metrics.came_into(TaskState::Pending);
         Some(Task {
             id,
             node: self.node.clone(),
@@ -135,14 +136,12 @@ impl State {
     pub(super) fn change_task(&mut self, id: TaskId, input: TaskInput) -> Option<Event> {
         let now = self.clock.now();
         let task = self.tasks.get_mut(&id)?;
+        let before = task.status;
         match advance(task, input, now) {
             Ok(change) => {
                 let event = Self::task_event(change, task);
-                if change != TaskChange::Progressed {
-                    let labels = TaskLabels {
-                        state: task.status.to_string(),
-                    };
-                    self.metrics.tasks.get_or_create(&labels).inc();
+                if task.status != before {
+                    self.metrics.came_into(task.status);
                 }
                 if task.status.is_final() {
                     self.tasks.remove(&id);

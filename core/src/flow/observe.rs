@@ -9,7 +9,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use steward_api::{ContainerStatus, Facts, Health, Resource, ResourceId, ResourceKind, Unreadable};
+use steward_api::{
+    ContainerStatus, EngineFacts, Facts, Health, Resource, ResourceId, ResourceKind, Unreadable,
+};
 
 mod signals;
 
@@ -20,8 +22,12 @@ use crate::ports::{Coverage, Death, EndCause, Observation, ResourceHistory, Samp
 const DEATHS_KEPT: usize = 20;
 /// Readings that are remembered for each metric; the most that `thresholds.of_last` may ask for.
 pub const SAMPLES_KEPT: usize = 20;
-/// An engine that shuts down takes its containers along before its connection is lost; Docker waits up to 15 s for them.
+/// An end that no event told belongs to an outage that shows within this time.
 const OUTAGE_TAKES_ALONG: SignedDuration = SignedDuration::from_secs(20);
+/// An engine that shuts down asks all its containers to end at the same moment: so far apart are the first and the last asked.
+const ASKED_TOGETHER: SignedDuration = SignedDuration::from_secs(1);
+/// And once the last of them has ended, its connection is lost within this time.
+const LOST_AFTER_THE_LAST: SignedDuration = SignedDuration::from_secs(5);
 
 /// Kills for memory so close together, in one run of a container, are one: the kernel tells it several times until there is room again.
 const OOM_TOGETHER: SignedDuration = SignedDuration::from_secs(5);
@@ -43,6 +49,8 @@ pub struct World {
     graph: Graph,
     graph_is_stale: bool,
     outages: Outages,
+    /// When each source's event stream was lost, until the source is read again.
+    streams_lost: BTreeMap<String, Timestamp>,
 }
 
 /// An engine's count of its own restarts of a container.
@@ -180,6 +188,13 @@ impl World {
         }
         if observation.coverage == Coverage::Complete {
             self.outages.end(&observation.source, began_at);
+            if self
+                .streams_lost
+                .get(&observation.source)
+                .is_some_and(|lost| *lost <= began_at)
+            {
+                self.streams_lost.remove(&observation.source);
+            }
             let missing: Vec<_> = self
                 .owners
                 .iter()
@@ -225,12 +240,12 @@ impl World {
             .map(|(id, _)| id.clone())
             .collect();
         self.outages.begin(source, at);
+        self.take_along(source);
         let mut changed = Vec::new();
         for id in lost {
             let Some(resource) = self.get(&id).cloned() else {
                 continue;
             };
-            self.reclassify_as_outage(&id, at);
             if resource.health != Health::Unknown {
                 let mut unknown = Resource::clone(&resource);
                 unknown.health = Health::Unknown;
@@ -256,16 +271,65 @@ impl World {
         changed
     }
 
-    /// An end right before the engine went away looks like one asked for by a person, but came from the engine's own shutdown.
-    fn reclassify_as_outage(&mut self, id: &ResourceId, at: Timestamp) {
-        let Some(history) = self.histories.get_mut(id) else {
+    /// The event stream of a source was lost: the source is gone, or only the stream; the next reading tells which.
+    pub fn lose_stream(&mut self, source: &str, at: Timestamp) {
+        self.streams_lost.entry(source.to_owned()).or_insert(at);
+        if self.outages.covers(source, at) {
+            self.take_along(source);
+        }
+    }
+
+    /// Ends right before the engine went away look like ones asked for by a person, but came from the engine's own shutdown: those
+    /// that were asked for together, last of all, and right before the connection was lost. What somebody stopped shortly before is
+    /// not among them. An engine that shuts down answers nobody any more, but tells its events to the last: nothing can be said before
+    /// its stream is lost as well.
+    fn take_along(&mut self, source: &str) {
+        let Some(at) = self.streams_lost.get(source).copied() else {
             return;
         };
-        if let Some(death) = history.deaths.back_mut()
-            && matches!(death.cause, EndCause::Operator | EndCause::Unseen)
-            && at.duration_since(death.at) <= OUTAGE_TAKES_ALONG
-        {
-            death.cause = EndCause::EngineOutage;
+        let lost: Vec<_> = self
+            .owners
+            .iter()
+            .filter(|(id, owner)| *owner == source && id.kind == ResourceKind::Container)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let asked: Vec<_> = lost
+            .iter()
+            .filter_map(|id| {
+                let history = self.histories.get(id)?;
+                let death = history.last_death()?;
+                // What ended after the engine had ceased to answer is known to be its doing already.
+                matches!(death.cause, EndCause::Operator | EndCause::EngineOutage)
+                    .then_some((death.at, history.stop_asked_at?))
+            })
+            .collect();
+        let shutdown_began = asked
+            .iter()
+            .any(|(died_at, _)| at.duration_since(*died_at) <= LOST_AFTER_THE_LAST)
+            .then(|| asked.iter().map(|(_, asked_at)| *asked_at).max())
+            .flatten();
+        for id in &lost {
+            let Some(history) = self.histories.get_mut(id) else {
+                continue;
+            };
+            let asked_at = history.stop_asked_at;
+            let Some(death) = history.deaths.back_mut() else {
+                continue;
+            };
+            let is_taken_along = match death.cause {
+                EndCause::Operator => {
+                    shutdown_began
+                        .zip(asked_at)
+                        .is_some_and(|(began, asked_at)| {
+                            began.duration_since(asked_at) <= ASKED_TOGETHER
+                        })
+                }
+                EndCause::Unseen => at.duration_since(death.at) <= OUTAGE_TAKES_ALONG,
+                _ => false,
+            };
+            if is_taken_along {
+                death.cause = EndCause::EngineOutage;
+            }
         }
     }
 
@@ -286,12 +350,19 @@ impl World {
     fn note(&mut self, resource: &Resource, before: Option<&Resource>, is_reading: bool) {
         let history = self.histories.entry(resource.id.clone()).or_default();
         if is_reading {
-            match resource.health {
-                Health::Unhealthy => {
+            match (&resource.facts, resource.health) {
+                (
+                    Facts::Engine(EngineFacts { error: Some(_), .. }),
+                    Health::Unhealthy | Health::Unknown,
+                )
+                | (_, Health::Unhealthy) => {
                     history.failing_readings = history.failing_readings.saturating_add(1)
                 }
-                Health::Unknown => {}
+                (_, Health::Unknown) => {}
                 _ => history.failing_readings = 0,
+            }
+            if matches!(resource.facts, Facts::Engine(_)) && resource.health == Health::Healthy {
+                history.seen_running = true;
             }
             for (metric, value) in &resource.metrics {
                 let samples = history.samples.entry(*metric).or_default();
@@ -440,6 +511,7 @@ impl World {
             .iter()
             .filter(|(id, history)| {
                 id.kind == ResourceKind::Container
+                    && !history.in_maintenance
                     // What was judged to be meant (a finished job) is shown as stopped, and no fault.
                     && self.get(id).is_none_or(|resource| resource.health != Health::Stopped)
                     && history.last_death().is_some_and(|death| {

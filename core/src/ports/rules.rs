@@ -44,7 +44,7 @@ pub struct Death {
 /// What has been seen of one resource lately; bounded.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceHistory {
-    /// Whether this agent, or one before it, has seen it run.
+    /// Whether this agent, or one before it, has seen it run (an engine: answer).
     pub seen_running: bool,
     /// Until when an agent before this one knew it as stopped on purpose; absent where it did not.
     pub stopped_until: Option<Timestamp>,
@@ -52,15 +52,19 @@ pub struct ResourceHistory {
     pub deaths: VecDeque<Death>,
     /// The last time that somebody sent it a signal through the engine since it started, and which.
     pub kill_requested: Option<(Timestamp, i32)>,
+    /// When somebody first asked its present or last run to end, by a signal through the engine.
+    pub stop_asked_at: Option<Timestamp>,
     /// When the kernel killed something in it for memory, within the last hour.
     pub oom_kills: VecDeque<Timestamp>,
     /// When it was read again after its engine had been away.
     pub known_again_at: Option<Timestamp>,
+    /// Whether it was in a maintenance window when it was last judged.
+    pub in_maintenance: bool,
     /// Whether an action of Steward's on it is under way.
     pub steward_acting: bool,
     /// The last readings of each metric, oldest first; as many as [`Thresholds::of_last`].
     pub samples: BTreeMap<Metric, VecDeque<f64>>,
-    /// Readings in a row that found it unhealthy.
+    /// Readings in a row that found it unhealthy; of an engine, those without an answer.
     pub failing_readings: u32,
     /// Sustained problems that are raised, for hysteresis.
     pub raised: BTreeSet<Problem>,
@@ -74,16 +78,33 @@ const STOP_MAY_TAKE: SignedDuration = SignedDuration::from_mins(10);
 /// The same for signals that mostly mean something else (reload).
 const OTHER_SIGNAL_MAY_TAKE: SignedDuration = SignedDuration::from_secs(10);
 
+/// SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
+const fn asks_for_the_end(signal: i32) -> bool {
+    !matches!(signal, 1 | 10 | 12 | 28)
+}
+
 impl ResourceHistory {
     /// Until when an end counts as asked for, where somebody sent it a signal through the engine since it started.
     pub fn end_is_meant_until(&self) -> Option<Timestamp> {
         let (at, number) = self.kill_requested?;
-        let patience = match number {
-            // SIGHUP, SIGUSR1, SIGUSR2 and SIGWINCH mostly mean something else than an end.
-            1 | 10 | 12 | 28 => OTHER_SIGNAL_MAY_TAKE,
-            _ => STOP_MAY_TAKE,
+        let patience = if asks_for_the_end(number) {
+            STOP_MAY_TAKE
+        } else {
+            OTHER_SIGNAL_MAY_TAKE
         };
         Some(super::later(at, patience))
+    }
+
+    /// Somebody sent it a signal through the engine.
+    pub fn signal_sent(&mut self, at: Timestamp, number: i32) {
+        self.kill_requested = Some((at, number));
+        // What it did not heed long ago was another matter.
+        let is_new = self
+            .stop_asked_at
+            .is_none_or(|asked| at.duration_since(asked) > STOP_MAY_TAKE);
+        if is_new && asks_for_the_end(number) {
+            self.stop_asked_at = Some(at);
+        }
     }
 
     /// The newest end.

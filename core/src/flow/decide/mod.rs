@@ -4,6 +4,7 @@
 //! words. It never does anything itself, and knows nothing that is not in the question, so every decision can be replayed.
 
 mod guards;
+mod occasion;
 mod planner;
 mod policy;
 
@@ -23,6 +24,7 @@ use crate::config::{Config, StrategyStep};
 
 use guards::Dependency;
 pub use guards::{ActionLog, DEPENDENCY_ORDER};
+pub use occasion::{Occasion, occasion};
 pub use planner::{PlanProblem, Planner, heal_plan};
 pub use policy::{autonomy_for, permits};
 

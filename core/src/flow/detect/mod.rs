@@ -14,6 +14,9 @@ use crate::{
     ports::{Judgement, Rule, RuleInput},
 };
 
+/// Why nothing follows from what is wrong.
+const IN_MAINTENANCE: &str = "in a maintenance window";
+
 /// What is known of a resource after its rules have spoken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -103,10 +106,7 @@ pub fn evaluate(
         .map(|rule| rule.judge(&input))
         .reduce(merge)
         .unwrap_or_default();
-    if in_maintenance && !judgement.suspicions.is_empty() {
-        judgement.suspicions.clear();
-        judgement.meant = Some("in a maintenance window".to_owned());
-    }
+    history.in_maintenance = in_maintenance;
     if judgement.unknown && judgement.suspicions.is_empty() {
         return Evaluation {
             resource: id.clone(),
@@ -123,19 +123,29 @@ pub fn evaluate(
         .collect();
     history.since.retain(|problem, _| present.contains(problem));
     history.raised = present.iter().copied().collect();
-    let findings: Vec<Finding> = judgement
+    let is_excused = in_maintenance && !judgement.suspicions.is_empty();
+    let mut findings: Vec<Finding> = judgement
         .suspicions
         .into_iter()
         .map(|suspicion| Finding {
             resource: id.clone(),
             problem: suspicion.problem,
             severity: suspicion.severity,
-            summary: suspicion.summary,
+            summary: if is_excused {
+                format!("{}; {IN_MAINTENANCE}", suspicion.summary)
+            } else {
+                suspicion.summary
+            },
             evidence: suspicion.evidence,
             since: *history.since.entry(suspicion.problem).or_insert(now),
         })
         .collect();
     refine(world, id, &resource, &findings, judgement.meant.as_deref());
+    if is_excused {
+        // It is shown as it is (as stopped, the next agent would take it for meant to stay so), and nothing follows from it.
+        findings.clear();
+        judgement.meant = Some(IN_MAINTENANCE.to_owned());
+    }
     Evaluation {
         resource: id.clone(),
         findings,

@@ -5,9 +5,12 @@
 
 mod general;
 
-use steward_api::{ActionName, Diagnosis, Finding, Problem, Urgency};
+use steward_api::{
+    ActionName, Diagnosis, Evidence, Finding, Health, Incident, Problem, Resource, ResourceKind,
+    Urgency,
+};
 
-use super::detect::evidence;
+use super::{detect::evidence, observe::World};
 use crate::ports::{Case, Pattern};
 
 pub use general::general_patterns;
@@ -27,8 +30,55 @@ impl Catalogue {
         Self(patterns)
     }
 
+    /// The diagnosis of an incident as the world is now, with the last lines of its log, or why they could not be read. None where its
+    /// resource is not known.
+    pub fn examine(
+        &self,
+        incident: &Incident,
+        world: &mut World,
+        log: &[String],
+        log_error: Option<&str>,
+    ) -> Option<Diagnosis> {
+        let history = world
+            .history(&incident.resource)
+            .cloned()
+            .unwrap_or_default();
+        let (graph, resources) = world.picture();
+        let failing: Vec<&Resource> = graph
+            .upstream(&incident.resource)
+            .iter()
+            .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
+            .filter_map(|id| resources.get(id))
+            .filter(|resource| {
+                matches!(
+                    resource.health,
+                    Health::Unhealthy | Health::Restarting | Health::Stopped
+                )
+            })
+            .map(AsRef::as_ref)
+            .collect();
+        let problems: Vec<_> = incident
+            .findings
+            .iter()
+            .map(|finding| finding.problem)
+            .collect();
+        let case = Case {
+            problem: incident.problem,
+            problems: &problems,
+            resource: resources.get(&incident.resource)?,
+            history: &history,
+            log,
+            failing_dependencies: &failing,
+        };
+        let mut diagnosis = self.diagnose(&case, &incident.findings);
+        diagnosis.evidence.extend(
+            log_error.map(|error| Evidence::new("log", format!("could not be read: {error}"))),
+        );
+        Some(diagnosis)
+    }
+
     /// The diagnosis of a case.
-    pub fn diagnose(&self, case: &Case<'_>, findings: &[Finding]) -> Diagnosis {
+    fn diagnose(&self, case: &Case<'_>, findings: &[Finding]) -> Diagnosis {
         let mut best: Option<(&dyn Pattern, crate::ports::CatalogueMatch)> = None;
         for pattern in &self.0 {
             if let Some(found) = pattern.explain(case)
@@ -57,6 +107,13 @@ impl Catalogue {
             None => unexplained(case.problem, all_evidence),
         }
     }
+}
+
+/// Whether a diagnosis says something else than the one in force.
+pub fn is_news(incident: &Incident, diagnosis: &Diagnosis) -> bool {
+    incident.diagnoses.first().is_none_or(|known| {
+        known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
+    })
 }
 
 fn unexplained(problem: Problem, evidence: Vec<steward_api::Evidence>) -> Diagnosis {

@@ -35,7 +35,7 @@ impl World {
         }
         match &signal.kind {
             ContainerSignal::KillRequested { signal: number } => {
-                self.history_mut(id).kill_requested = Some((signal.at, *number));
+                self.history_mut(id).signal_sent(signal.at, *number);
                 false
             }
             ContainerSignal::OomKilled => {
@@ -84,6 +84,7 @@ impl World {
             ContainerSignal::Started => {
                 let history = self.history_mut(id);
                 history.kill_requested = None;
+                history.stop_asked_at = None;
                 history.seen_running = true;
                 let at = signal.at;
                 self.edit_container(id, at, |facts| {

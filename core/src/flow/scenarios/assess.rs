@@ -1,21 +1,19 @@
 //! From an incident to a decision in a scenario, as in the engine.
 
 use jiff::SignedDuration;
-use steward_api::{
-    Health, Incident, IncidentId, Phase, Resource, ResourceId, ResourceKind, TaskState, Verdict,
-};
+use steward_api::{Incident, IncidentId, Phase, ResourceId, ResourceKind, Verdict};
 
 use super::run::{Item, Runner, Wake};
 use crate::{
-    flow::decide::{Question, decide},
-    ports::{Case, later},
+    flow::{
+        decide::{Occasion, Question, decide, occasion},
+        diagnose::is_news,
+    },
+    ports::later,
 };
 
 /// How long a log and a fresh reading take to come.
 const GATHERING: SignedDuration = SignedDuration::from_millis(20);
-/// As in the engine: how long a verified fix has to make its finding vanish.
-const EFFECT_MAY_TAKE: SignedDuration = SignedDuration::from_mins(5);
-
 impl Runner {
     // ------------------------------------------------------------------------------------------------------ investigation
 
@@ -73,46 +71,13 @@ impl Runner {
             return;
         }
         let now = self.now;
-        let history = self
-            .world
-            .history(&incident.resource)
-            .cloned()
-            .unwrap_or_default();
-        let (graph, resources) = self.world.picture();
-        let Some(resource) = resources.get(&incident.resource) else {
+        let Some(diagnosis) = self
+            .catalogue
+            .examine(&incident, &mut self.world, log, None)
+        else {
             return;
         };
-        let failing: Vec<&Resource> = graph
-            .upstream(&incident.resource)
-            .iter()
-            .filter(|id| matches!(id.kind, ResourceKind::Container | ResourceKind::Database))
-            .filter_map(|id| resources.get(id))
-            .filter(|resource| {
-                matches!(
-                    resource.health,
-                    Health::Unhealthy | Health::Restarting | Health::Stopped
-                )
-            })
-            .map(AsRef::as_ref)
-            .collect();
-        let problems: Vec<_> = incident
-            .findings
-            .iter()
-            .map(|finding| finding.problem)
-            .collect();
-        let case = Case {
-            problem: incident.problem,
-            problems: &problems,
-            resource,
-            history: &history,
-            log,
-            failing_dependencies: &failing,
-        };
-        let diagnosis = self.catalogue.diagnose(&case, &incident.findings);
-        let is_news = incident.diagnoses.first().is_none_or(|known| {
-            known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
-        });
-        if is_news {
+        if is_news(&incident, &diagnosis) {
             self.teller.diagnosis(id, &diagnosis);
         }
         self.incidents.edit(id, |incident| {
@@ -141,37 +106,24 @@ impl Runner {
             return;
         };
         let now = self.now;
-        if self.incidents.is_quiet(&incident.resource) {
-            return;
-        }
-        if let Some(since) = self.healed.get(&id) {
-            let patience_ends = later(*since, EFFECT_MAY_TAKE);
-            if now < patience_ends {
-                return self.wake(patience_ends, Wake::Assess(id));
-            }
-            self.healed.remove(&id);
-        }
+        let is_quiet = self.incidents.is_quiet(&incident.resource);
+        let healed_at = self.healed.get(&id).copied();
         let open = self
             .tasks
             .values()
             .find(|task| task.incident == Some(id))
             .cloned();
-        if open
-            .as_ref()
-            .is_some_and(|task| task.status == TaskState::InProgress || task.approved)
-        {
-            return;
+        match occasion(is_quiet, healed_at, open.as_ref(), now) {
+            Occasion::Nothing => return,
+            Occasion::Wait(until) => return self.wake(until, Wake::Assess(id)),
+            Occasion::Decide => {
+                self.healed.remove(&id);
+            }
         }
         let Some(answer) = self.with_question(&incident, decide) else {
             return;
         };
-        let same_question = open.as_ref().is_some_and(|task| {
-            answer.decision.verdict == Verdict::Ask
-                && answer
-                    .plan
-                    .as_ref()
-                    .is_some_and(|plan| *plan.hash() == task.plan_hash)
-        });
+        let same_question = answer.is_asked_by(open.as_ref());
         let is_news = incident.decision.as_ref() != Some(&answer.decision)
             || !same_question && answer.plan.is_some();
         if is_news {

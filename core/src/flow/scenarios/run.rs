@@ -224,6 +224,7 @@ impl Runner {
             }
             Err(error) => {
                 let engine = self.stage.silent_engine(&error, now).unwrap();
+                self.world.lose_stream(source, now);
                 let mut changed = self
                     .world
                     .lose_source(source, now, &error, Some(&engine_id()));

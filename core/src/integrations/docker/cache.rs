@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) facts: ContainerFacts,
     pub(super) place: Place,
     pub(super) counters: Option<Counters>,
+    /// Whether it has a terminal, which decides how its log is written; absent where it was not inspected.
+    tty: Option<bool>,
     /// Something happened to it since it was inspected.
     stale: bool,
 }
@@ -44,6 +46,7 @@ impl Known {
             facts: translate::facts(inspect),
             place: labels::place(&inspect.config.labels),
             counters: None,
+            tty: Some(inspect.config.tty),
             stale: false,
         }
     }
@@ -63,6 +66,7 @@ impl Known {
             },
             place,
             counters: None,
+            tty: None,
             stale: true,
         }
     }
@@ -125,6 +129,14 @@ impl Cache {
             }
             needed
         })
+    }
+
+    /// Where the log of a container of this name was last known to be: the engine's id, and whether it has a terminal.
+    pub(super) fn log_of(&self, name: &str) -> Option<(String, bool)> {
+        self.known
+            .values()
+            .find(|known| known.name == name)
+            .and_then(|known| Some((known.facts.container_id.clone(), known.tty?)))
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Known> {

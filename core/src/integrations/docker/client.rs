@@ -60,6 +60,8 @@ pub(super) enum Failure {
     NotFound(String),
     /// The engine answered, but not with what was asked for.
     Refused { status: u16, message: String },
+    /// There is no engine at the address, or not for this user; what is missing and how to get it.
+    Absent(String),
     /// The engine was not reached; why, and what to do about it.
     Unreachable(String),
     /// No answer in time.
@@ -71,7 +73,9 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound(reason) | Self::Unreachable(reason) => f.write_str(reason),
+            Self::NotFound(reason) | Self::Absent(reason) | Self::Unreachable(reason) => {
+                f.write_str(reason)
+            }
             Self::Refused { status, message } => write!(f, "{message} (status {status})"),
             Self::TimedOut(limit) => write!(f, "no answer within {} s", limit.as_secs()),
             Self::Nonsense(reason) => {
@@ -86,6 +90,7 @@ impl Failure {
     pub(super) fn into_source_error(self, what: impl Into<String>) -> SourceError {
         let what = what.into();
         match self {
+            Self::Absent(reason) => SourceError::Absent { what, reason },
             Self::TimedOut(limit) => SourceError::TimedOut { what, limit },
             Self::Nonsense(reason) => SourceError::Nonsense { what, reason },
             other => SourceError::Unreachable {
@@ -99,7 +104,7 @@ impl Failure {
     pub(super) fn into_act_error(self, what: &str, target: &str) -> ActError {
         match self {
             Self::NotFound(_) => ActError::Gone(target.to_owned()),
-            Self::Unreachable(reason) => ActError::Unreachable {
+            Self::Absent(reason) | Self::Unreachable(reason) => ActError::Unreachable {
                 what: what.to_owned(),
                 reason,
             },
@@ -297,7 +302,7 @@ impl Client {
     }
 
     fn heed<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(Failure::Unreachable(_)) = &answer {
+        if let Err(Failure::Unreachable(_) | Failure::Absent(_)) = &answer {
             self.negotiated().lost = true;
         }
         answer
@@ -375,7 +380,7 @@ impl Client {
                 }
             }
             BollardError::SocketNotFoundError(_) => {
-                Failure::Unreachable(self.advice(io::ErrorKind::NotFound))
+                Failure::Absent(self.advice(io::ErrorKind::NotFound))
             }
             BollardError::RequestTimeoutError => {
                 Failure::TimedOut(Duration::from_secs(BOLLARD_TIMEOUT_SECONDS))
@@ -394,7 +399,15 @@ impl Client {
                                 | io::ErrorKind::ConnectionRefused
                         )
                     {
-                        return Failure::Unreachable(self.advice(io.kind()));
+                        let advice = self.advice(io.kind());
+                        // Where a socket is refused, somebody made it; at another machine's address nothing can be told.
+                        let is_absent = self.endpoint.socket().is_some()
+                            && io.kind() != io::ErrorKind::ConnectionRefused;
+                        return if is_absent {
+                            Failure::Absent(advice)
+                        } else {
+                            Failure::Unreachable(advice)
+                        };
                     }
                     deepest = cause.to_string();
                     next = cause.source();

@@ -162,13 +162,25 @@ impl Source for DockerEngine {
         let failed = |failure: Failure| {
             failure.into_source_error(format!("the log of container {}", resource.name))
         };
-        let Some(inspect) = inspect_by_name(&self.client, &resource.name)
-            .await
-            .map_err(failed)?
-        else {
+        // A failing container's log is waited for before anything is done about it: it is read while it is still being asked whether
+        // the name stands for the same container as before.
+        let known = self.cache().log_of(&resource.name);
+        let read_ahead = async {
+            let (id, tty) = known.as_ref()?;
+            Some(logs::tail(&self.client, id, *tty, lines).await)
+        };
+        let (inspected, ahead) =
+            tokio::join!(inspect_by_name(&self.client, &resource.name), read_ahead);
+        let Some(inspect) = inspected.map_err(failed)? else {
             return Ok(None);
         };
-        match logs::tail(&self.client, &inspect.id, inspect.config.tty, lines).await {
+        let is_the_same =
+            known.is_some_and(|known| known == (inspect.id.clone(), inspect.config.tty));
+        let tail = match ahead {
+            Some(Ok(tail)) if is_the_same => Ok(tail),
+            _ => logs::tail(&self.client, &inspect.id, inspect.config.tty, lines).await,
+        };
+        match tail {
             Ok(tail) => Ok(Some(tail)),
             Err(Failure::NotFound(_)) => Ok(None),
             Err(failure) => Err(failed(failure)),
@@ -293,8 +305,11 @@ impl DockerEngine {
     fn engine_resource(&self, error: Option<&SourceError>, at: Timestamp) -> Resource {
         let known = self.client.known();
         let usage = lock(&self.disk_usage).usage;
+        // One that has not been seen by this connection may just not be installed; the rules know whether it was ever there.
+        let is_absent = known.is_none() && matches!(error, Some(SourceError::Absent { .. }));
         let error = error.map(ToString::to_string);
         let (health, reason) = match (&error, &known) {
+            (Some(error), _) if is_absent => (Health::Unknown, error.clone()),
             (Some(error), _) => (Health::Unhealthy, error.clone()),
             (None, Some(known)) => (Health::Healthy, format!("Docker {} answers", known.version)),
             (None, None) => (Health::Unknown, "it was not asked yet".to_owned()),

@@ -5,8 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    ContainerFacts, ContainerHealth, ContainerStatus, Evidence, Facts, Health, Metric, Problem,
-    ResourceKind, Severity,
+    ContainerFacts, ContainerHealth, ContainerStatus, EngineFacts, Evidence, Facts, Health, Metric,
+    Problem, ResourceKind, Severity,
 };
 
 use crate::ports::{Death, EndCause, Judgement, Rule, RuleInput, Suspicion};
@@ -29,26 +29,26 @@ impl Rule for EngineRule {
 
     fn judge(&self, input: &RuleInput<'_>) -> Judgement {
         let mut judgement = Judgement::default();
-        if let Facts::Engine(facts) = &input.resource.facts
-            && input.resource.health == Health::Unhealthy
-        {
-            if input.history.failing_readings < ENGINE_FAILURES {
-                judgement.unknown = true;
-            } else {
-                let error = facts
-                    .error
-                    .clone()
-                    .unwrap_or_else(|| "no reason given".to_owned());
-                judgement.suspicions.push(Suspicion {
-                    problem: Problem::DockerUnreachable,
-                    severity: Severity::Critical,
-                    summary: format!(
-                        "The container engine {} does not answer",
-                        input.resource.id.name
-                    ),
-                    evidence: vec![Evidence::new("engine", error)],
-                });
-            }
+        let Facts::Engine(EngineFacts {
+            error: Some(error), ..
+        }) = &input.resource.facts
+        else {
+            return judgement;
+        };
+        // Unknown with an error: there is none here. That one is missing which never was there is no incident.
+        let never_was = input.resource.health == Health::Unknown && !input.history.seen_running;
+        if never_was || input.history.failing_readings < ENGINE_FAILURES {
+            judgement.unknown = true;
+        } else {
+            judgement.suspicions.push(Suspicion {
+                problem: Problem::DockerUnreachable,
+                severity: Severity::Critical,
+                summary: format!(
+                    "The container engine {} does not answer",
+                    input.resource.id.name
+                ),
+                evidence: vec![Evidence::new("engine", error.clone())],
+            });
         }
         judgement
     }

@@ -290,10 +290,28 @@ async fn a_daemon_that_goes_and_comes_is_found_again() {
     })
     .await
     .unwrap();
-    assert!(matches!(last, SourceError::Unreachable { .. }), "{last}");
+    assert!(
+        matches!(
+            last,
+            SourceError::Unreachable { .. } | SourceError::Absent { .. }
+        ),
+        "{last}"
+    );
     assert!(signals.next().await.is_none());
     let error = engine.observe(Depth::Cycle).await.unwrap_err();
-    assert!(matches!(&error, SourceError::Unreachable { .. }), "{error}");
+    assert!(
+        matches!(
+            &error,
+            SourceError::Unreachable { .. } | SourceError::Absent { .. }
+        ),
+        "{error}"
+    );
+    let stands_for_it = engine.representative(Some(&error), now()).unwrap();
+    assert_eq!(
+        stands_for_it.health,
+        Health::Unhealthy,
+        "it was there before, whatever became of its socket"
+    );
     assert_eq!(
         engine
             .check(&Precondition::EngineSilent {

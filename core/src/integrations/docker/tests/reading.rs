@@ -45,7 +45,10 @@ async fn next_of(signals: &mut Signals, container_id: &str, enough: usize) -> Ve
 #[tokio::test]
 async fn a_reading_tells_what_is_there() {
     let Some(world) = World::new() else { return };
-    let project = "--label=com.docker.compose.project=shop";
+    // Its own: another project of the same name on this engine would be a part of it.
+    let name = format!("shop-{}", std::process::id());
+    let project = format!("--label=com.docker.compose.project={name}");
+    let project = project.as_str();
     let db = world.run(
         "db",
         &[project, "--label=com.docker.compose.service=db"],
@@ -421,5 +424,29 @@ async fn a_logs_end_is_read_from_both_streams_and_without_secrets() {
     assert!(
         error.to_string().contains("the log of container"),
         "a log that can't be read is not an empty one: {error}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_is_that_of_the_container_which_has_the_name_now() {
+    let Some(world) = World::new() else { return };
+    let before = world.run("twice", &[], "echo I am the old one; sleep 1000");
+    world.observe().await;
+    let log = || async {
+        let log = world.engine.log_tail(&before.resource(), 3).await.unwrap();
+        log.filter(|lines| !lines.is_empty())
+    };
+    assert_eq!(eventually("its log", 20, log).await, ["I am the old one"]);
+    // As Compose does it: the old one is renamed, and a new one takes its name.
+    let after = world.run("new", &[], "echo I am the new one; sleep 1000");
+    let name = &before.name;
+    world.cli.must(&["rename", name, &format!("{name}-old")]);
+    world.cli.must(&["rename", &after.name, name]);
+    assert_eq!(eventually("its log", 20, log).await, ["I am the new one"]);
+    world.cli.must(&["rename", name, &after.name]);
+    assert_eq!(
+        world.engine.log_tail(&before.resource(), 3).await.unwrap(),
+        None,
+        "no container has the name any more"
     );
 }
