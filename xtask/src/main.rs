@@ -26,7 +26,7 @@ Steward's tasks. Run them anywhere in the repository.
   cargo xtask demo [--yes]       Builds Steward and shows it at work within a minute, on containers of its own: `steward demo`.
   cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
                                  Prepares what the tests need and lists at the end what had to be skipped.
-  cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under three minutes.
+  cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under four minutes.
   cargo xtask ci                 The same as `test`, as the continuous integration runs it.
   cargo xtask help               This.
 

@@ -46,8 +46,23 @@ pub(super) trait Answer: Endpoint<Input: ToSchema, Reply: ToSchema> {
 
 /// A reply of type `T`, written as JSON.
 pub(super) struct Written<T> {
-    json: Vec<u8>,
+    json: Bytes,
     of: PhantomData<fn() -> T>,
+}
+
+impl<T> Written<T> {
+    /// A reply that was written before.
+    pub(super) const fn before(json: Bytes) -> Self {
+        Self {
+            json,
+            of: PhantomData,
+        }
+    }
+
+    /// The bytes, cheap to hold on to.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.json.clone()
+    }
 }
 
 impl<T: Serialize> Written<T> {
@@ -63,10 +78,7 @@ impl<T: Serialize> Written<T> {
             tracing::error!(%error, "can't write a reply");
             Refusal::internal()
         })?;
-        Ok(Self {
-            json,
-            of: PhantomData,
-        })
+        Ok(Self::before(json.into()))
     }
 }
 

@@ -63,6 +63,8 @@ struct App {
     attempts: auth::Attempts,
     /// The OpenAPI document, written once.
     openapi: Bytes,
+    /// The list of all resources, written once for each picture.
+    whole_list: routes::WholeList,
     /// One check of the whole journal at a time: it reads all of it.
     verifying: Semaphore,
     /// Room for event streams.
@@ -122,6 +124,7 @@ fn assemble(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Rout
         tokens,
         attempts: auth::Attempts::default(),
         openapi: openapi::document().to_string().into(),
+        whole_list: routes::WholeList::default(),
         verifying: Semaphore::new(1),
         streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         last_seq: AtomicI64::new(0),

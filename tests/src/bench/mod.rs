@@ -41,7 +41,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// All that DESIGN asks for: about ten minutes.
+    /// All that DESIGN asks for: about a quarter of an hour.
     pub const FULL: Self = Self {
         real: 200,
         real_deaths: 120,
@@ -53,7 +53,7 @@ impl Extent {
         lists: 1_000,
         kills: 20,
     };
-    /// Less of everything: under three minutes.
+    /// Less of everything: under four minutes.
     pub const QUICK: Self = Self {
         real: 30,
         real_deaths: 20,
@@ -126,8 +126,8 @@ fn as_in_life(builder: Builder, cycle_seconds: u64) -> Builder {
         )
         .set("schedules.health_check.every", "2m")
         .set("schedules.full_monitoring.every", "5m")
-        .set("guards.blast_radius", 1_000_000)
-        .set("guards.max_restarts_per_hour", 1_000)
+        .set("guards.blast_radius", 10_000)
+        .set("guards.max_restarts_per_hour", 60)
         .set("log.level", "info")
 }
 

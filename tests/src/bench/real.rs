@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Between two deaths: each has its restart behind it, and the engine is not busy with the one before.
-const BETWEEN: Duration = Duration::from_millis(300);
+const BETWEEN: Duration = Duration::from_secs(1);
 
 pub(super) async fn measure(extent: Extent) -> Result<Vec<Row>> {
     let lab = match Lab::open("bench").await? {
@@ -43,6 +43,10 @@ pub(super) async fn measure(extent: Extent) -> Result<Vec<Row>> {
         .await?;
 
     let mut rows = deaths(extent, &lab, &agent, &containers).await?;
+    let idle = |tasks: &Vec<steward_api::Task>| tasks.iter().all(|task| task.status.is_final());
+    agent
+        .wait_for_tasks("every task to be over", minute, idle)
+        .await?;
 
     step(&format!(
         "watching memory and processor for {:?}",
@@ -187,13 +191,39 @@ async fn deaths(
             }
         }
     };
+    // Where the engine alone takes longer than what is promised, the whole is its time, and what counts is Steward's own part.
+    let judged = |row: Row, limit: f64| {
+        let by_itself = percentile(&engines, 99.0).unwrap_or_default();
+        if row.verdict == Verdict::Over && by_itself > limit {
+            let measured = format!("{}; the engine alone takes longer", row.measured);
+            Row {
+                measured,
+                verdict: Verdict::Note,
+                ..row
+            }
+        } else {
+            row
+        }
+    };
     let intents = of(&journaled, "intent");
+    // What is added to the time that the engine takes to tell.
+    let added = |word: &'static str| -> Vec<f64> {
+        let fits = journaled.iter().filter(|((kind, _), _)| *kind == word);
+        fits.filter_map(|((_, name), at)| {
+            let told = own.get(&("die", name.clone()))?;
+            Some((at - told).max(0.0))
+        })
+        .collect()
+    };
     Ok(vec![
         complete(
-            Row::times(
-                format!("death → incident in the journal, {count} containers"),
-                Some(50.0),
-                &incidents,
+            judged(
+                Row::times(
+                    format!("death → incident in the journal, {count} containers"),
+                    Some(50.0),
+                    &incidents,
+                ),
+                50.0,
             ),
             incidents.len(),
         ),
@@ -208,13 +238,26 @@ async fn deaths(
             &engines,
         ),
         Row::new("   as a ratio at p50", "", ratio, Verdict::Note),
+        Row::times(
+            "   Steward's own part: from `die` to the incident",
+            Some(50.0),
+            &added("incident"),
+        ),
         complete(
-            Row::times(
-                "death → restart asked of Docker (intent journaled)",
-                Some(100.0),
-                &intents,
+            judged(
+                Row::times(
+                    "death → restart asked of Docker (intent journaled)",
+                    Some(100.0),
+                    &intents,
+                ),
+                100.0,
             ),
             intents.len(),
+        ),
+        Row::times(
+            "   Steward's own part: from `die` to the restart asked",
+            Some(100.0),
+            &added("intent"),
         ),
         Row::times(
             "   the same until the container has started",

@@ -11,6 +11,8 @@ mod resources;
 mod status;
 mod tasks;
 
+pub(super) use resources::WholeList;
+
 use std::sync::Arc;
 
 use axum::Router;

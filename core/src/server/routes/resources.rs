@@ -1,7 +1,11 @@
 //! Resources as last read: the list, one of them, its log, its metrics.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
+use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use steward_api::{
@@ -10,6 +14,7 @@ use steward_api::{
     ResourceIdQuery, ResourceList, ResourceQuery, Unreadable,
 };
 
+use crate::engine::View;
 use crate::server::{
     bind::{Answer, Call, Written, from_engine},
     error::Refusal,
@@ -29,9 +34,31 @@ struct BorrowedList<'a> {
     unreadable: &'a [Unreadable],
 }
 
+/// The list of everything, as it was last written. Every screen asks for it again and again, and mostly nothing has changed meanwhile.
+#[derive(Debug, Default)]
+pub(in crate::server) struct WholeList(Mutex<Option<(Weak<View>, Bytes)>>);
+
+impl WholeList {
+    fn of(&self, view: &Arc<View>) -> Option<Bytes> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, json) = kept.as_ref()?;
+        // A weak pointer keeps its place in memory, so that no later picture can stand there.
+        std::ptr::eq(of.as_ptr(), Arc::as_ptr(view)).then(|| json.clone())
+    }
+
+    fn keep(&self, view: &Arc<View>, json: Bytes) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((Arc::downgrade(view), json));
+    }
+}
+
 impl Answer for ListResources {
     async fn answer(call: Call, query: ResourceQuery) -> Result<Written<ResourceList>, Refusal> {
         let view = call.app.handle.view();
+        let is_whole = query == ResourceQuery::default();
+        if is_whole && let Some(json) = call.app.whole_list.of(&view) {
+            return Ok(Written::before(json));
+        }
         let search = query.search.as_ref().map(|text| text.to_lowercase());
         let resources: Vec<&Resource> = view
             .resources
@@ -52,14 +79,18 @@ impl Answer for ListResources {
             })
             .collect();
         let size = (resources.len() + 1) * TYPICAL_SIZE;
-        Written::like(
+        let written = Written::like(
             &BorrowedList {
                 taken_at: view.taken_at,
                 resources,
                 unreadable: &view.unreadable,
             },
             size,
-        )
+        )?;
+        if is_whole {
+            call.app.whole_list.keep(&view, written.bytes());
+        }
+        Ok(written)
     }
 }
 

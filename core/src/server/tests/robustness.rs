@@ -86,6 +86,7 @@ async fn a_panic_is_a_500_that_tells_nothing() {
             tokens: tokens(),
             attempts: Default::default(),
             openapi: Default::default(),
+            whole_list: Default::default(),
             verifying: tokio::sync::Semaphore::new(1),
             streams: Arc::new(tokio::sync::Semaphore::new(1)),
             last_seq: Default::default(),
