@@ -1,0 +1,148 @@
+//! The one door between the control center and whatever carries it: requests and events of the agent, and the browser's own means.
+//!
+//! What flows through: endpoints of the contract with their inputs in, replies or a [`Failure`] out; events as they happen. Everything that
+//! needs JavaScript is in this folder. What it never does: decide what is shown, or hold a token.
+//!
+//! Two carriers can stand behind [`send`] and [`follow`]: HTTP with a session cookie, which is `http` and `stream`; and the desktop's own
+//! command and events (Tauri's `invoke` and `listen`), which take the same method, path and body to the same router. Nothing outside this
+//! folder can tell them apart.
+
+pub(crate) mod browser;
+mod http;
+mod stream;
+
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use steward_api::{Endpoint, Method, Nothing};
+
+use crate::{
+    failure::Failure,
+    session::{Session, SignIn},
+    url, wire,
+};
+
+pub(crate) use stream::{Heard, Stream};
+
+/// An ordinary request is given up after this time, milliseconds.
+const PATIENCE: u32 = 15_000;
+/// The request that tells whether there is a line at all is given up sooner.
+const PATIENCE_FOR_A_SIGN: u32 = 5_000;
+/// A request that reads the whole journal may take long.
+const PATIENCE_FOR_ALL: u32 = 600_000;
+
+/// Where the session is asked for, and made.
+const SESSION_PATH: &str = "/api/session";
+/// Where it is ended.
+const SIGN_OUT_PATH: &str = "/api/session/end";
+
+/// One request on its way to a carrier.
+struct Request {
+    method: Method,
+    /// With its query.
+    path: String,
+    /// JSON, where it has a body.
+    body: Option<String>,
+    /// Milliseconds.
+    patience: u32,
+}
+
+/// Calls an endpoint of the contract; `part` goes into the `{…}` of its path.
+///
+/// # Errors
+/// Why there was no good answer.
+pub(crate) async fn call<E: Endpoint>(
+    part: Option<&str>,
+    input: &E::Input,
+) -> Result<E::Reply, Failure> {
+    let text = ask(E::METHOD, E::PATH, part, serde_json::to_value(input)).await?;
+    understood(&text)
+}
+
+/// Who is signed in.
+///
+/// # Errors
+/// [`Failure::SignedOut`] where nobody is.
+pub(crate) async fn session() -> Result<Session, Failure> {
+    understood(&ask(Method::Get, SESSION_PATH, None, Ok(Value::Null)).await?)
+}
+
+/// Signs in with a token.
+///
+/// # Errors
+/// [`Failure::SignedOut`] where the token is not known; a refusal after too many of those.
+pub(crate) async fn sign_in(token: &str) -> Result<Session, Failure> {
+    let body = serde_json::to_value(SignIn { token });
+    understood(&ask(Method::Post, SESSION_PATH, None, body).await?)
+}
+
+/// Ends the session.
+///
+/// # Errors
+/// Where the agent could not be told.
+pub(crate) async fn sign_out() -> Result<(), Failure> {
+    let body = serde_json::to_value(Nothing {});
+    ask(Method::Post, SIGN_OUT_PATH, None, body)
+        .await
+        .map(|_| ())
+}
+
+/// Listens to what happens from now on, until the [`Stream`] is dropped.
+///
+/// # Errors
+/// Where the browser can't listen at all.
+pub(crate) fn follow(heard: impl Fn(Heard) + 'static) -> Result<Stream, Failure> {
+    Stream::open(steward_api::EVENTS_PATH, heard)
+}
+
+/// Sends a request of any endpoint: what is the same for all of them is built once.
+fn ask(
+    method: Method,
+    path: &str,
+    part: Option<&str>,
+    input: Result<Value, serde_json::Error>,
+) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>> {
+    let patience = match path {
+        "/api/journal/verify" => PATIENCE_FOR_ALL,
+        "/status" | SESSION_PATH => PATIENCE_FOR_A_SIGN,
+        _ => PATIENCE,
+    };
+    let path = path_of(path, part);
+    let request = input
+        .map(|input| match method {
+            Method::Get => Request {
+                method,
+                path: path + &url::query(&input),
+                body: None,
+                patience,
+            },
+            Method::Post => Request {
+                method,
+                path,
+                body: Some(input.to_string()),
+                patience,
+            },
+        })
+        .map_err(|error| Failure::Unreadable(format!("The request can't be written: {error}")));
+    Box::pin(async move { send(request?).await })
+}
+
+async fn send(request: Request) -> Result<String, Failure> {
+    http::send(request).await
+}
+
+fn path_of(template: &str, part: Option<&str>) -> String {
+    match (template.split_once('{'), part) {
+        (Some((before, rest)), Some(part)) => {
+            let after = rest.split_once('}').map_or("", |(_, after)| after);
+            format!("{before}{}{after}", url::encode(part))
+        }
+        _ => template.to_owned(),
+    }
+}
+
+fn understood<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    wire::read(text)
+        .map_err(|error| Failure::Unreadable(format!("The answer is not of this version: {error}")))
+}

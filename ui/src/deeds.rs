@@ -1,0 +1,138 @@
+//! What a person asks of the agent: answers, heals, the autonomy, signing in and out.
+//!
+//! What flows through: an order of a widget in, the agent's reply and a notice out. What it never does: count something as done that the
+//! agent has not confirmed; the event stream tells what became of it.
+
+use leptos::prelude::*;
+use steward_api::{
+    ApproveRequest, ApproveTask, Autonomy, AutonomyRequest, GetTask, HealContainer, HealReply,
+    Nothing, RejectRequest, RejectTask, SetAutonomy, Task, TaskId,
+};
+
+use crate::{app::App, bridge, failure::Failure, marks::Tone, session::Presence, sync};
+
+/// A person's answer to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+}
+
+/// Answers a task: for the very plan that was shown, by its hash.
+///
+/// # Errors
+/// Where the agent refused, or its answer did not arrive; the task is then read again.
+pub(crate) async fn answer(
+    app: App,
+    task: &Task,
+    answer: Answer,
+    note: String,
+) -> Result<(), Failure> {
+    let id = task.id.to_string();
+    let by = app
+        .store
+        .presence
+        .with_untracked(|presence| presence.session().map(|session| session.identity.clone()))
+        .unwrap_or_default();
+    let plan_hash = Some(task.plan_hash.clone());
+    let reply = match answer {
+        Answer::Yes => {
+            let body = ApproveRequest {
+                approved_by: by,
+                notes: note,
+                plan_hash,
+            };
+            app.call::<ApproveTask>(Some(&id), &body).await
+        }
+        Answer::No => {
+            let body = RejectRequest {
+                rejected_by: by,
+                reason: note,
+                plan_hash,
+            };
+            app.call::<RejectTask>(Some(&id), &body).await
+        }
+    };
+    match reply {
+        Ok(_) => {
+            let word = match answer {
+                Answer::Yes => "Approved",
+                Answer::No => "Rejected",
+            };
+            app.say(Tone::Good, format!("{word}: {}", task.description));
+            let _ = read_task(app, task.id).await;
+            Ok(())
+        }
+        Err(failure) => {
+            // It may have been answered elsewhere, or the reply may have been lost on the way: what counts is what the agent says now.
+            let _ = read_task(app, task.id).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Reads one task into the world.
+///
+/// # Errors
+/// Why it could not be read.
+pub(crate) async fn read_task(app: App, id: TaskId) -> Result<(), Failure> {
+    let task = app
+        .call::<GetTask>(Some(&id.to_string()), &Nothing {})
+        .await?;
+    app.store.change(|world| world.merge_task(task));
+    Ok(())
+}
+
+/// Asks for a container to be healed now.
+///
+/// # Errors
+/// Where the agent refused.
+pub(crate) async fn heal(app: App, container: &str) -> Result<HealReply, Failure> {
+    let reply = app
+        .call::<HealContainer>(Some(container), &Nothing {})
+        .await?;
+    let _ = read_task(app, reply.task).await;
+    app.say(Tone::Good, reply.message.clone());
+    Ok(reply)
+}
+
+/// Puts a level of autonomy in force.
+///
+/// # Errors
+/// Where the agent refused.
+pub(crate) async fn set_autonomy(app: App, autonomy: Autonomy) -> Result<(), Failure> {
+    let reply = app
+        .call::<SetAutonomy>(None, &AutonomyRequest { autonomy })
+        .await?;
+    app.store.change(|world| {
+        world.set_autonomy(reply.autonomy);
+        crate::world::Touched {
+            status: true,
+            ..crate::world::Touched::default()
+        }
+    });
+    app.say(Tone::Good, format!("Autonomy is {} now.", reply.autonomy));
+    Ok(())
+}
+
+/// Signs in; the rest follows by itself.
+///
+/// # Errors
+/// Where the token is not known, or nobody answered.
+pub(crate) async fn sign_in(app: App, token: &str) -> Result<(), Failure> {
+    let session = bridge::sign_in(token).await?;
+    app.store.presence.set(Presence::In(session));
+    sync::connect(app);
+    Ok(())
+}
+
+/// Signs out, here in any case.
+pub(crate) async fn sign_out(app: App) {
+    let why = match bridge::sign_out().await {
+        Ok(()) | Err(Failure::SignedOut) => "You are signed out.",
+        Err(_) => {
+            "The agent could not be told: the session ends there by itself. Close the browser to be sure."
+        }
+    };
+    sync::signed_out(app, Some(why));
+}

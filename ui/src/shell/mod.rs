@@ -1,0 +1,86 @@
+//! What surrounds every screen: header, navigation, the state of the connection, notices, palette and help.
+//!
+//! What flows through: the app's state in, the frame with the current screen out. What it never does: let a lost connection look like a
+//! working one.
+
+mod frame;
+mod help;
+mod palette;
+
+use leptos::prelude::*;
+
+use crate::{
+    app::App,
+    bridge::browser,
+    components::text,
+    pages,
+    session::{Link, Presence},
+    sync,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    SignIn,
+    Inside,
+}
+
+/// The whole page.
+pub(crate) fn view(app: App) -> AnyView {
+    browser::remove("#boot");
+    let store = app.store;
+    let stage = Memo::new(move |_| {
+        store.presence.with(|presence| match presence {
+            Presence::Unknown => Stage::Connecting,
+            Presence::Out { .. } => Stage::SignIn,
+            Presence::In(_) => Stage::Inside,
+        })
+    });
+    Effect::new(move |_| {
+        let state = store.link.with(|link| match link {
+            Link::Connecting => "connecting",
+            Link::Live => "live",
+            Link::Lost { .. } => "lost",
+        });
+        browser::mark_page("data-link", state);
+    });
+    (move || {
+        let stage = stage.get();
+        untrack(|| match stage {
+            Stage::Connecting => connecting(app),
+            Stage::SignIn => pages::sign_in::page(app),
+            Stage::Inside => frame::frame(app),
+        })
+    })
+    .into_any()
+}
+
+/// Before it is known who is signed in.
+fn connecting(app: App) -> AnyView {
+    let link = app.store.link;
+    view! {
+        <main class="alone" id="main">
+            <h1 class="brand-large">"Steward"</h1>
+            {move || match link.get() {
+                Link::Lost { failure, .. } => {
+                    view! {
+                        {text::failed(&failure)}
+                        <button class="button" on:click=move |_| sync::connect(app) data-testid="try-again">
+                            "Try again now"
+                        </button>
+                    }
+                        .into_any()
+                }
+                _ => {
+                    view! {
+                        <p class="quiet" role="status">
+                            "Connecting to the agent…"
+                        </p>
+                    }
+                        .into_any()
+                }
+            }}
+        </main>
+    }
+    .into_any()
+}
