@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     keys::{Command, Keys},
     marks::Tone,
-    route::Route,
+    route::{self, Route},
     shell,
     store::Store,
     sync,
@@ -174,7 +174,23 @@ impl App {
         self.theme.set(theme);
     }
 
+    /// Whether the address is that of a sign-in link; then it is used, and wiped from the address at once.
+    fn enters(self) -> bool {
+        let hash = browser::hash();
+        let Some(code) = route::link_code(&hash) else {
+            return false;
+        };
+        browser::replace_hash(&Route::Overview.hash());
+        self.route.set(Route::Overview);
+        self.screen.set(Route::Overview);
+        sync::enter(self, code.to_owned());
+        true
+    }
+
     fn moved(self) {
+        if self.enters() {
+            return;
+        }
         let route = Route::parse(&browser::hash());
         let same = self
             .screen
@@ -232,6 +248,9 @@ fn root() -> AnyView {
         }
         command.is_some()
     });
-    sync::start(app);
+    sync::watch(app);
+    if !app.enters() {
+        sync::connect(app);
+    }
     shell::view(app)
 }

@@ -9,7 +9,14 @@ use steward_api::{
     Nothing, RejectRequest, RejectTask, SetAutonomy, Task, TaskId,
 };
 
-use crate::{app::App, bridge, failure::Failure, marks::Tone, session::Presence, sync};
+use crate::{
+    app::App,
+    bridge,
+    failure::Failure,
+    marks::Tone,
+    session::{Presence, SignIn},
+    sync,
+};
 
 /// A person's answer to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +127,7 @@ pub(crate) async fn set_autonomy(app: App, autonomy: Autonomy) -> Result<(), Fai
 /// # Errors
 /// Where the token is not known, or nobody answered.
 pub(crate) async fn sign_in(app: App, token: &str) -> Result<(), Failure> {
-    let session = bridge::sign_in(token).await?;
+    let session = bridge::sign_in(SignIn::Token(token)).await?;
     app.store.presence.set(Presence::In(session));
     sync::connect(app);
     Ok(())

@@ -203,6 +203,17 @@ impl Route {
     }
 }
 
+/// The code in the address of a sign-in link, `#/link/…`. It is no place: whoever opens it is led to the overview.
+pub fn link_code(hash: &str) -> Option<&str> {
+    let path = hash.strip_prefix('#').unwrap_or(hash);
+    let code = path.strip_prefix("/link/")?;
+    (!code.is_empty()
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'/'))
+    .then_some(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +264,14 @@ mod tests {
             "#/incidents/1/2",
         ] {
             assert!(matches!(Route::parse(hash), Route::Nowhere(_)), "{hash}");
+        }
+    }
+
+    #[test]
+    fn a_sign_in_link_is_told_from_a_place() {
+        assert_eq!(link_code("#/link/ab-12_x"), Some("ab-12_x"));
+        for hash in ["", "#/", "#/link/", "#/link/a/b", "#/link/a b", "#/links/a"] {
+            assert_eq!(link_code(hash), None, "{hash}");
         }
     }
 

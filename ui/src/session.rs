@@ -21,11 +21,14 @@ pub struct Session {
     pub expires_at: Option<Timestamp>,
 }
 
-/// What is sent to sign in.
-#[derive(Clone, Debug, Serialize)]
-pub struct SignIn<'a> {
+/// What is sent to sign in: a token, or the code of a link that counts once.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignIn<'a> {
     /// The token.
-    pub token: &'a str,
+    Token(&'a str),
+    /// The code at the end of a link.
+    Link(&'a str),
 }
 
 /// Whether somebody is signed in.
@@ -192,6 +195,13 @@ mod tests {
         assert_eq!(waits, [500, 1000, 2000, 4000, 10_000, 10_000]);
         assert!(matches!(link, Link::Lost { since, tries: 5, .. } if since == first));
         assert!(!link.is_live());
+    }
+
+    #[test]
+    fn signing_in_is_written_as_the_agent_reads_it() {
+        let written = |sign_in| serde_json::to_string(&sign_in).unwrap();
+        assert_eq!(written(SignIn::Token("a")), r#"{"token":"a"}"#);
+        assert_eq!(written(SignIn::Link("b")), r#"{"link":"b"}"#);
     }
 
     #[test]

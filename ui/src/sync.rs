@@ -16,7 +16,7 @@ use crate::{
     bridge::{self, Heard, Stream, browser},
     failure::Failure,
     route::Route,
-    session::{Link, Presence},
+    session::{Link, Presence, SignIn},
     world::{Touched, World},
 };
 
@@ -54,9 +54,8 @@ pub(crate) struct Line {
     pulses: u32,
 }
 
-/// Makes the line, and watches it for as long as the page lives.
-pub(crate) fn start(app: App) {
-    connect(app);
+/// Watches the line for as long as the page lives.
+pub(crate) fn watch(app: App) {
     browser::every(1_000, move || app.store.now.set(browser::now()));
     browser::every(PULSE, move || pulse(app));
     browser::on_wake(move || {
@@ -128,6 +127,37 @@ pub(crate) fn connect(app: App) {
                 signed_out(app, had_session.then_some("Your session has ended."));
             }
             Err(failure) => lost(app, failure),
+        }
+    });
+}
+
+/// Signs in by the code of a link, then connects. Whoever is signed in already stays so where the link is over.
+pub(crate) fn enter(app: App, code: String) {
+    let attempt = begin(app);
+    spawn_local(async move {
+        let entered = bridge::sign_in(SignIn::Link(&code)).await;
+        if !is_current(app, attempt) {
+            return;
+        }
+        let why = match entered {
+            Ok(_) => return connect(app),
+            Err(Failure::SignedOut) => {
+                "This sign-in link was used already, or its time is over. Sign in with a token, or ask for another link with “steward sign-in” on the agent's machine.".to_owned()
+            }
+            Err(failure) => format!(
+                "{}. {} Then open the link again.",
+                failure.title(),
+                failure.advice()
+            ),
+        };
+        let session = bridge::session().await;
+        if !is_current(app, attempt) {
+            return;
+        }
+        if session.is_ok() {
+            connect(app);
+        } else {
+            signed_out(app, Some(&why));
         }
     });
 }

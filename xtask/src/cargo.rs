@@ -42,9 +42,39 @@ pub(crate) fn works(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Builds a program in release mode and returns where it stands, as cargo itself says it.
-pub(crate) fn build(package: &str, name: &str) -> Result<PathBuf, String> {
-    let output = cargo()
+/// What a command says where it succeeds.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then_some(said)
+}
+
+/// Where cargo puts what it builds, as it says itself.
+pub(crate) fn target_dir() -> Result<PathBuf, String> {
+    let mut ask = cargo();
+    ask.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+    let said = output(&mut ask).ok_or("cargo does not say where it builds")?;
+    text(&said, "target_directory")
+        .map(PathBuf::from)
+        .ok_or_else(|| "cargo does not say where it builds".to_owned())
+}
+
+/// Where a build finds the control center that it takes into the binary.
+pub(crate) const UI_DIST: &str = "STEWARD_UI_DIST";
+
+/// Builds a program in release mode and returns where it stands, as cargo itself says it. The agent's takes in the control center from
+/// the folder `ui`, where there is one.
+pub(crate) fn build(package: &str, name: &str, ui: Option<&Path>) -> Result<PathBuf, String> {
+    let mut command = cargo();
+    match ui {
+        Some(ui) => command.env(UI_DIST, ui),
+        None => command.env_remove(UI_DIST),
+    };
+    let output = command
         .args(["build", "--release", "--package", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
@@ -61,19 +91,23 @@ pub(crate) fn build(package: &str, name: &str) -> Result<PathBuf, String> {
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     messages.lines().find_map(|line| {
-        let (_, rest) = line.split_once(r#""executable":""#)?;
-        let mut path = String::new();
-        let mut characters = rest.chars();
-        loop {
-            match characters.next()? {
-                '"' => break,
-                '\\' => path.push(characters.next()?),
-                other => path.push(other),
-            }
-        }
-        let path = PathBuf::from(path);
+        let path = PathBuf::from(text(line, "executable")?);
         (path.file_name()? == file.as_str()).then_some(path)
     })
+}
+
+/// The text under a name in cargo's JSON, found at its first place.
+fn text(json: &str, name: &str) -> Option<String> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
+    let mut found = String::new();
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(found),
+            '\\' => found.push(characters.next()?),
+            other => found.push(other),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -73,6 +73,21 @@ const NEEDS: &[Need] = &[
         what: "every test on a real PostgreSQL server",
         there: || which("initdb").is_some() || has_debians_postgres(),
     },
+    Need {
+        package: "chromium",
+        what: "every test of the control center in a real browser",
+        there: || which("chromium").is_some() || which("google-chrome").is_some(),
+    },
+    Need {
+        package: "chromium-driver",
+        what: "every test of the control center in a real browser",
+        there: || which("chromedriver").is_some(),
+    },
+    Need {
+        package: "fonts-dejavu-core",
+        what: "text in the browser's pictures",
+        there: || Path::new("/usr/share/fonts").is_dir(),
+    },
 ];
 
 fn has_debians_postgres() -> bool {

@@ -14,6 +14,7 @@ mod cargo;
 mod engine;
 mod machine;
 mod test;
+mod ui;
 mod up;
 
 use std::process::ExitCode;
@@ -21,9 +22,10 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Steward's tasks. Run them anywhere in the repository.
 
-  cargo xtask up [ARGUMENTS]     Builds Steward and runs it against this machine: `steward up ARGUMENTS`.
+  cargo xtask up [ARGUMENTS]     Builds Steward with its control center and runs it against this machine: `steward up ARGUMENTS`.
                                  Try `cargo xtask up --help` once it is built.
   cargo xtask demo [--yes]       Builds Steward and shows it at work within a minute, on containers of its own: `steward demo`.
+  cargo xtask ui                 Builds the control center alone and says where its files are.
   cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
                                  Prepares what the tests need and lists at the end what had to be skipped.
   cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under four minutes.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
+        Some("ui") => ui::build().map(|dist| println!("{}", dist.display())),
         Some("test" | "ci") => test::test(&rest),
         Some("bench") => bench(&rest),
         Some(other) => {
@@ -75,9 +78,10 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     }
     machine::need_c_compiler()?;
     eprintln!("xtask: building in release mode; the first build takes several minutes");
-    let steward = cargo::build("steward", "steward")?;
-    cargo::build("steward-tests", "steward-sim")?;
-    let bench = cargo::build("steward-tests", "bench")?;
+    let dist = ui::build()?;
+    let steward = cargo::build("steward", "steward", Some(&dist))?;
+    cargo::build("steward-tests", "steward-sim", Some(&dist))?;
+    let bench = cargo::build("steward-tests", "bench", Some(&dist))?;
     let mut command = std::process::Command::new(bench);
     command.args(arguments).env("STEWARD_BIN", steward);
     cargo::run(&mut command, "the bench")

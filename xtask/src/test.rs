@@ -5,11 +5,12 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
-    cargo::{cargo, run, works},
-    engine, machine,
+    cargo::{UI_DIST, cargo, run, works},
+    engine, machine, ui,
 };
 
 /// Checks everything.
@@ -21,6 +22,15 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     }
     machine::need_c_compiler()?;
     let skips = Skips::new();
+    // The browser's tests want the control center in the agent, and one build of the agent serves all.
+    let dist = match ui::build() {
+        Ok(dist) => Some(dist),
+        Err(reason) => {
+            skips.add(&format!("the control center in a browser: {reason}"));
+            None
+        }
+    };
+    ui::check(arguments)?;
     if works(cargo().args(["fmt", "--version"])) {
         run(
             cargo().args(["fmt", "--all", "--check"]),
@@ -39,7 +49,10 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
             "-D",
             "warnings",
         ];
-        run(cargo().args(lints), "the check of lints")?;
+        run(
+            with_ui(&mut cargo(), dist.as_deref()).args(lints),
+            "the check of lints",
+        )?;
     } else {
         skips
             .add("the check of lints: clippy is missing; get it with: rustup component add clippy");
@@ -61,7 +74,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
         }
     };
     let mut command = cargo();
-    command
+    with_ui(&mut command, dist.as_deref())
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env("STEWARD_TEST_SKIPS", &skips.file);
@@ -72,6 +85,14 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     drop(private);
     skips.show();
     tested
+}
+
+/// A build that takes in the control center from this folder, where there is one.
+fn with_ui<'a>(command: &'a mut Command, dist: Option<&Path>) -> &'a mut Command {
+    match dist {
+        Some(dist) => command.env(UI_DIST, dist),
+        None => command.env_remove(UI_DIST),
+    }
 }
 
 /// What was skipped, as written down by the tests themselves.

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::{cargo, machine};
+use crate::{cargo, machine, ui};
 
 /// Builds Steward and becomes `steward <subcommand>`.
 pub(crate) fn run(subcommand: &str, arguments: &[String]) -> Result<(), String> {
@@ -13,7 +13,7 @@ pub(crate) fn run(subcommand: &str, arguments: &[String]) -> Result<(), String> 
     eprintln!(
         "xtask: building Steward in release mode; the first build takes a few minutes, later ones seconds"
     );
-    let steward = cargo::build("steward", "steward")?;
+    let steward = cargo::build("steward", "steward", control_center().as_deref())?;
     eprintln!(
         "xtask: {} {subcommand} {}",
         steward.display(),
@@ -22,6 +22,15 @@ pub(crate) fn run(subcommand: &str, arguments: &[String]) -> Result<(), String> 
     let mut command = Command::new(steward);
     command.arg(subcommand).args(arguments);
     become_it(command)
+}
+
+/// The control center; Steward does its work without it all the same, so where it can't be built that is said and no more.
+fn control_center() -> Option<std::path::PathBuf> {
+    ui::build()
+        .inspect_err(|reason| {
+            eprintln!("xtask: {reason}\nxtask: going on without the control center; the command line does the same");
+        })
+        .ok()
 }
 
 #[cfg(unix)]

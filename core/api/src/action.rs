@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ResourceId, ResourceKind};
+use crate::{ResourceId, ResourceKind, tagged::tagged};
 
 /// How much an action can hurt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -216,11 +216,10 @@ pub struct Limits {
     pub cpu_millicores: Option<u64>,
 }
 
+tagged! {
 /// One typed change to the world.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Action {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action as "Action" by "type" {
     /// Starts a container that does not run.
     StartContainer {
         /// Which.
@@ -318,6 +317,7 @@ pub enum Action {
         /// Its risk, as configured.
         risk: Risk,
     },
+}
 }
 
 impl Action {

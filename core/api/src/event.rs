@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionName, Autonomy, Channel, ErrorCode, Health, Incident, Problem, RemedyRecord, ResourceId,
-    Task, TaskId,
+    Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -62,11 +62,10 @@ pub enum StepResult {
     Undone,
 }
 
+tagged! {
 /// Everything that can happen. Each variant carries the whole of what changed, so that a reader needs nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Event {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event as "Event" by "type" {
     /// An agent began.
     AgentStarted {
         /// Its version.
@@ -202,6 +201,7 @@ pub enum Event {
         /// Where and why.
         error: String,
     },
+}
 }
 
 impl Event {

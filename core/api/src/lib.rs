@@ -19,6 +19,7 @@ mod metric;
 mod plan;
 mod problem;
 mod resource;
+mod tagged;
 mod task;
 mod views;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Action, Limits, ResourceId, Risk};
+use crate::{Action, Limits, ResourceId, Risk, tagged::tagged};
 
 /// The hash of a plan's content: SHA-256 over its steps, in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,11 +19,10 @@ impl fmt::Display for PlanHash {
     }
 }
 
+tagged! {
 /// What must still be true right before an action; read again from the world, not remembered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Precondition {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition as "Precondition" by "type" {
     /// The container has this engine id and is in this condition.
     Container {
         /// Whose.
@@ -60,6 +59,7 @@ pub enum Precondition {
     /// Nothing needs to hold; the action is safe at any time, or a person asked for it as it is.
     Nothing,
 }
+}
 
 /// The condition in which a container must be for an action on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,11 +76,10 @@ pub enum ContainerCondition {
     Exists,
 }
 
+tagged! {
 /// How success is told from mere completion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Verification {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification as "Verification" by "type" {
     /// The containers run, pass their health checks where they have them, and stay so for a while.
     ContainersHealthy {
         /// Which.
@@ -121,12 +120,12 @@ pub enum Verification {
     /// The action reports what it did (bytes freed, exit code 0), and there is nothing further to observe.
     ByReport,
 }
+}
 
+tagged! {
 /// How an action can be taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Undo {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo as "Undo" by "type" {
     /// By this action.
     Action {
         /// The action that takes it back.
@@ -137,6 +136,7 @@ pub enum Undo {
         /// Why not, or why there is no need.
         reason: String,
     },
+}
 }
 
 /// One action of a plan with all that makes it safe.

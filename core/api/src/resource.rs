@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerFacts, Metric};
+use crate::{ContainerFacts, Metric, tagged::tagged};
 
 /// The kind of a [`Resource`]; the middle part of its [`ResourceId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -296,11 +296,10 @@ pub enum DependencyCondition {
     Completed,
 }
 
+tagged! {
 /// What was read of a resource, by kind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Facts {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Facts as "Facts" by "kind" {
     /// A host.
     Host(HostFacts),
     /// A container engine.
@@ -321,6 +320,7 @@ pub enum Facts {
     Service(ServiceFacts),
     /// A database server.
     Database(DatabaseFacts),
+}
 }
 
 /// What was read of a host.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{IncidentId, Plan, PlanHash, ResourceId, Risk, TaskType};
+use crate::{IncidentId, Plan, PlanHash, ResourceId, Risk, TaskType, tagged::tagged};
 
 /// The number of a task, unique in its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -162,11 +162,10 @@ pub struct Approval {
     pub at: Timestamp,
 }
 
+tagged! {
 /// Who wanted a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Requester {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requester as "Requester" by "type" {
     /// Steward itself, for an incident.
     Steward,
     /// A person, through a channel.
@@ -176,6 +175,7 @@ pub enum Requester {
         /// Through which channel.
         channel: Channel,
     },
+}
 }
 
 /// How often a remedy has worked and failed, on this resource and anywhere.

@@ -1,4 +1,4 @@
-//! The HTTP server: the contract's endpoints, the event stream, Prometheus metrics and the OpenAPI document, thin over the engine.
+//! The HTTP server: the contract's endpoints, the event stream, Prometheus metrics, the OpenAPI document and the control center's files, thin over the engine.
 //!
 //! What flows through: requests in; each is authorised, its input read, handed to the engine's [`Handle`] or to the journal's
 //! projections, and the answer written out as JSON. What it never does: decide anything, keep state of its own beyond counters that
@@ -17,6 +17,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod ui;
 
 use std::{
     net::SocketAddr,
@@ -46,6 +47,7 @@ pub use self::{
     auth::CHANNEL_HEADER,
     openapi::document as openapi_document,
     tokens::{ENVIRONMENT_IDENTITY, TOKEN_FILE, TokenError, Tokens, local_token},
+    ui::has_ui,
 };
 use crate::engine::Handle;
 
@@ -134,7 +136,8 @@ fn assemble(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Rout
         routes::contract()
             .route(EVENTS_PATH, get(events::stream))
             .route(METRICS_PATH, get(prometheus::scrape))
-            .route(OPENAPI_PATH, get(openapi_json)),
+            .route(OPENAPI_PATH, get(openapi_json))
+            .merge(ui::routes()),
     )
     .with_state(app)
 }
@@ -182,11 +185,14 @@ async fn guard(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // The control center's own files say how long they are good.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -68,12 +68,12 @@ pub(crate) async fn session() -> Result<Session, Failure> {
     understood(&ask(Method::Get, SESSION_PATH, None, Ok(Value::Null)).await?)
 }
 
-/// Signs in with a token.
+/// Signs in with a token or a link.
 ///
 /// # Errors
-/// [`Failure::SignedOut`] where the token is not known; a refusal after too many of those.
-pub(crate) async fn sign_in(token: &str) -> Result<Session, Failure> {
-    let body = serde_json::to_value(SignIn { token });
+/// [`Failure::SignedOut`] where it is not known (any more); a refusal after too many of those.
+pub(crate) async fn sign_in(by: SignIn<'_>) -> Result<Session, Failure> {
+    let body = serde_json::to_value(by);
     understood(&ask(Method::Post, SESSION_PATH, None, body).await?)
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn page(app: App) -> AnyView {
                     "Tokens are in "
                     <code>"tokens.toml"</code>
                     " in the agent's data directory: one each for viewer, operator and admin. On that machine, "
-                    <code>"steward status"</code> " says whether it runs."
+                    <code>"steward sign-in"</code> " prints a link that signs you in without one."
                 </p>
             </form>
         </main>
