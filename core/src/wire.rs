@@ -1,5 +1,7 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
+mod web;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::Write,
@@ -20,9 +22,11 @@ use crate::{
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, ViewReceiver},
     integrations::{docker, host, http, network, postgres},
     ports::{Clock, Pattern, Rule, Store, StoreError},
-    server::{self, Tokens},
+    server::{self, Tls, Tokens, Web},
     store,
 };
+
+pub use self::web::{is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +106,7 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let _lock = lock_data_dir(&dir)?;
     let tokens =
         Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
+    let web = web::web(&config)?;
     let store = store::open(&database_url(&config), &dir).await?;
     let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
         format!(
@@ -138,11 +143,21 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
             stopping.clone(),
         ));
     }
-    let agent_file = AgentFile::write(&dir, &format!("http://{address}"))?;
-    greet(&config, &options, &handle, &format!("http://{address}"));
+    let tls = web.tls();
+    let at = web::addresses(address, tls.is_some());
+    let agent_file = AgentFile::write(&dir, &at.local, tls.map(Tls::cert_file))?;
+    let listening = if tls.is_some() { "https" } else { "http" };
+    greet(
+        &config,
+        &options,
+        &handle,
+        &format!("{listening}://{address}"),
+        &web,
+        || web::invitation(&web, tokens.highest(), &at.open),
+    );
 
     let server_stop = stopping.clone();
-    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move {
+    let serving = tokio::spawn(server::serve(listener, handle, tokens, web, async move {
         server_stop.cancelled().await
     }));
     let ended_by = wait_for_end(&options, running, &stopping).await;
@@ -417,9 +432,15 @@ fn lock_data_dir(dir: &Path) -> anyhow::Result<File> {
 struct AgentFile(PathBuf);
 
 impl AgentFile {
-    fn write(dir: &Path, url: &str) -> anyhow::Result<Self> {
+    /// With the certificate's file, so that the command line on this machine knows the agent by it, whatever name it is for.
+    fn write(dir: &Path, url: &str, certificate: Option<&Path>) -> anyhow::Result<Self> {
         let path = dir.join("agent.json");
-        let text = serde_json::json!({ "url": url, "pid": std::process::id() }).to_string();
+        let pid = std::process::id();
+        let text = match certificate {
+            Some(file) => serde_json::json!({ "url": url, "pid": pid, "certificate": file }),
+            None => serde_json::json!({ "url": url, "pid": pid }),
+        }
+        .to_string();
         let temporary = dir.join("agent.json.new");
         std::fs::write(&temporary, text)
             .and_then(|()| std::fs::rename(&temporary, &path))
@@ -440,7 +461,14 @@ impl Drop for AgentFile {
     clippy::print_stdout,
     reason = "this is what a person who starts the agent reads, and scripts read the address from"
 )]
-fn greet(config: &Config, options: &UpOptions, handle: &Handle, url: &str) {
+fn greet(
+    config: &Config,
+    options: &UpOptions,
+    handle: &Handle,
+    url: &str,
+    web: &Web,
+    invitation: impl FnOnce() -> String,
+) {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -454,6 +482,10 @@ fn greet(config: &Config, options: &UpOptions, handle: &Handle, url: &str) {
         config.node.name
     );
     println!("  listening  {url}");
+    println!("  open       {}", invitation());
+    if let Some(tls) = web.tls() {
+        println!("  TLS        SHA-256 {}", tls.fingerprint());
+    }
     println!("  data       {}", config.data_dir.display());
     println!("  autonomy   {autonomy}: {}", autonomy.explanation());
     println!("  look       steward status · steward incidents · steward events --follow");

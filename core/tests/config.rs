@@ -399,6 +399,21 @@ fn scripts_that_cannot_run_and_open_ports_are_warned_about() {
 }
 
 #[test]
+fn an_open_port_with_tls_is_no_warning_and_a_certificate_without_tls_is() {
+    let open = "[server]\nlisten = \"0.0.0.0:9470\"\n";
+    let warnings = |text: &str| load_text(text, &[]).unwrap().warnings;
+    assert_eq!(
+        warnings(&format!("{open}tls = \"generated\"\n")),
+        Vec::<String>::new()
+    );
+    let idle = warnings("[server]\ncert_file = \"/etc/steward/cert.pem\"\n");
+    assert!(
+        idle.len() == 1 && idle[0].contains("server.tls"),
+        "{idle:?}"
+    );
+}
+
+#[test]
 fn differences_name_keys_and_never_values() {
     let old = load_text("[database]\nurl = \"postgres://a:one@db/a\"\n", &[]).unwrap();
     let new = load_text(

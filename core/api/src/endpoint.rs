@@ -122,11 +122,21 @@ endpoints! {
     ListJournal = Get "/api/journal", Some(Role::Viewer), JournalQuery => JournalPage, refuses StoreUnavailable;
     /// Checks the journal's hash chain.
     VerifyJournal = Get "/api/journal/verify", Some(Role::Viewer), Nothing => JournalVerification, refuses StoreUnavailable;
+    /// Who is asking: whose session or token it is, and what it allows.
+    GetSession = Get "/api/session", Some(Role::Viewer), Nothing => Session;
+    /// Signs in with a token or the code of a sign-in link, exactly one of them. Sets the session's cookie; ends the session before.
+    SignIn = Post "/api/session", None, SignInRequest => Session, refuses Unauthorized TooManyRequests;
+    /// Signs out: ends the session whose cookie comes along, where there is one, and clears the cookie.
+    SignOut = Post "/api/session/end", None, Nothing => Accepted;
+    /// Makes a link that signs in once, within ten minutes, as whoever asks for it.
+    MakeSignInLink = Post "/api/session/link", Some(Role::Viewer), Nothing => SignInLink;
 }
 
 /// The path of the event stream (Server-Sent Events; `Last-Event-ID` resumes after that journal entry). Each message's `id` is the
 /// entry's number, its data an [`Envelope`]; a message `event: reload` tells a reader that lags too far to read everything anew.
 pub const EVENTS_PATH: &str = "/api/events";
+/// The header, with the value `1`, that every change carries which is asked for with a session's cookie. A page of another site can't set it.
+pub const REQUEST_HEADER: &str = "X-Steward-Request";
 /// The path of the Prometheus metrics.
 pub const METRICS_PATH: &str = "/metrics";
 /// The path of the OpenAPI document.

@@ -19,6 +19,7 @@ mod metric;
 mod plan;
 mod problem;
 mod resource;
+mod session;
 mod tagged;
 mod task;
 mod views;
@@ -44,6 +45,7 @@ pub use resource::{
     HostFacts, IdError, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, ServiceFacts,
     Unreadable,
 };
+pub use session::{Session, SignInLink, SignInRequest};
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,
     TaskState,

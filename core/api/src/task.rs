@@ -109,6 +109,8 @@ pub enum Channel {
     Http,
     /// The command line.
     Cli,
+    /// A browser, by a session that somebody signed in to.
+    Browser,
 }
 
 /// What a token's holder may do. Each role may do all that the one before may.

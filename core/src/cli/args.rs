@@ -65,6 +65,15 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) token: Option<SecretString>,
+    /// Authorities to believe instead of the system's, in PEM: an agent's own tls-cert.pem, or that of your own authority
+    #[arg(
+        long,
+        global = true,
+        env = "STEWARD_CA",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub(crate) ca: Option<PathBuf>,
     /// The configuration file. STEWARD_CONFIG wins over this
     #[arg(
         long,
@@ -165,6 +174,13 @@ pub(crate) enum Command {
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(Autonomy::ALL.map(Autonomy::as_str)).try_map(|text| Autonomy::from_str(&text)))]
         level: Option<Autonomy>,
     },
+    /// Make a link that signs a browser in to the control center, once
+    ///
+    /// As whoever the token belongs to, within ten minutes. Whoever opens the link first is signed in, so keep it to yourself.
+    #[command(
+        after_help = "Example:\n  steward sign-in\n  steward sign-in --url https://atlas:9470 --ca tls-cert.pem --token …"
+    )]
+    SignIn,
     /// Check or show the configuration
     #[command(
         after_help = "Example:\n  steward config check ./steward.toml\n  steward config show"

@@ -16,7 +16,7 @@ use super::{
     args::Global,
     failure::{Exit, Failure},
 };
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Trust};
 
 /// Where the agent listens when nothing else is configured.
 const DEFAULT_URL: &str = "http://127.0.0.1:9470";
@@ -31,6 +31,9 @@ pub(crate) struct AgentFile {
     /// Its process.
     #[serde(default)]
     pub(crate) pid: Option<u32>,
+    /// The file of its certificate, where it speaks TLS.
+    #[serde(default)]
+    pub(crate) certificate: Option<PathBuf>,
 }
 
 /// What was found about the agent on this machine.
@@ -111,8 +114,38 @@ pub(crate) fn connect(global: &Global) -> Result<Client, Failure> {
         .ok()
         .filter(|token| !token.is_empty())
         .map(SecretString::from);
-    let (url, token) = choose(global, &data_dirs(), admin)?;
-    Ok(Client::new(&url, token, Channel::Cli)?)
+    let dirs = data_dirs();
+    let (url, token) = choose(global, &dirs, admin)?;
+    let trust = trust(global, &dirs, &url)?;
+    Ok(Client::trusting(&trust, &url, token, Channel::Cli)?)
+}
+
+/// Whose certificate to believe for this address: what was named; for the agent on this machine the one that it left here; else the
+/// system's authorities.
+fn trust(global: &Global, dirs: &[PathBuf], url: &str) -> Result<Trust, Failure> {
+    let read = |path: &Path, hint: &str| {
+        std::fs::read(path).map_err(|error| {
+            Failure::usage(format!("can't read {}: {error}. {hint}", path.display()))
+        })
+    };
+    if let Some(path) = global
+        .ca
+        .as_deref()
+        .filter(|path| !path.as_os_str().is_empty())
+    {
+        let hint = "--ca or STEWARD_CA should name a file with certificates in PEM";
+        return Ok(Trust::Only(read(path, hint)?));
+    }
+    match find_local(dirs)? {
+        Local::Running { agent, .. } if same_address(url, &agent.url) => match agent.certificate {
+            Some(path) => {
+                let hint = "Run this as the same user as the agent, or name it with --ca";
+                Ok(Trust::Exactly(read(&path, hint)?))
+            }
+            None => Ok(Trust::System),
+        },
+        _ => Ok(Trust::System),
+    }
 }
 
 fn choose(
@@ -175,10 +208,15 @@ fn choose(
 }
 
 fn same_address(one: &str, other: &str) -> bool {
+    // Without a scheme http is meant, as for the client.
     let plain = |url: &str| {
-        url.trim_end_matches('/')
-            .trim_start_matches("http://")
-            .replace("localhost", "127.0.0.1")
+        let url = url.trim_end_matches('/');
+        let url = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
+        url.replace("://localhost", "://127.0.0.1")
     };
     plain(one) == plain(other)
 }
@@ -191,6 +229,7 @@ mod tests {
         Global {
             url: url.map(str::to_owned),
             token: token.map(SecretString::from),
+            ca: None,
             config: None,
             json: false,
             color: super::super::args::ColorWhen::Never,
@@ -251,6 +290,45 @@ mod tests {
             admin,
         );
         assert_eq!(elsewhere.unwrap().1.expose_secret(), "");
+    }
+
+    #[test]
+    fn a_certificate_is_believed_for_the_agent_that_left_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let certificate = dir.path().join("tls-cert.pem");
+        std::fs::write(&certificate, "PEM").unwrap();
+        std::fs::write(
+            dir.path().join("agent.json"),
+            serde_json::json!({"url": "https://127.0.0.1:4711", "certificate": certificate})
+                .to_string(),
+        )
+        .unwrap();
+        let dirs = [dir.path().to_path_buf()];
+        let of = |global: &Global, url: &str| trust(global, &dirs, url);
+        let nothing = global(None, None);
+        assert!(matches!(
+            of(&nothing, "https://localhost:4711"),
+            Ok(Trust::Exactly(pem)) if pem == b"PEM"
+        ));
+        assert!(matches!(
+            of(&nothing, "https://atlas:4711"),
+            Ok(Trust::System)
+        ));
+        let named = Global {
+            ca: Some(certificate),
+            ..global(None, None)
+        };
+        assert!(matches!(
+            of(&named, "https://atlas:4711"),
+            Ok(Trust::Only(_))
+        ));
+        let missing = Global {
+            ca: Some(dir.path().join("none.pem")),
+            ..global(None, None)
+        };
+        let failure = of(&missing, "https://atlas:4711").unwrap_err();
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.to_string().contains("none.pem"), "{failure}");
     }
 
     #[test]

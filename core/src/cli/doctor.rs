@@ -19,7 +19,7 @@ use super::{
     output::{Screen, Tone, units},
     settings,
 };
-use crate::config::Config;
+use crate::config::{Config, TlsMode};
 
 /// Below this the database may soon take no writes. Bytes.
 const LITTLE_SPACE: u64 = 1024 * 1024 * 1024;
@@ -104,6 +104,7 @@ pub(super) async fn doctor(context: &Context) -> Result<Exit, Failure> {
     let status = agent(context, &mut checks).await;
     checks.push(database(config.as_ref(), &data_dir, status.as_ref()).await);
     checks.extend(docker(config.as_ref(), status.as_ref(), context.screen.now).await);
+    checks.extend(config.as_ref().map(tls));
     checks.push(clock(
         context.screen.now,
         Path::new("/run/systemd/timesync"),
@@ -417,6 +418,30 @@ async fn docker(
             ),
             MEND,
         )],
+    }
+}
+
+/// Whether connections are encrypted where they should be, and with what.
+fn tls(config: &Config) -> Check {
+    const NAME: &str = "TLS";
+    let looked = crate::wire::look_at_tls(config);
+    match (config.server.tls, looked) {
+        (_, Err(error)) => fail(
+            NAME,
+            super::chain(error.as_ref()),
+            "correct [server] or the files, then: steward config check",
+        ),
+        (TlsMode::Off, Ok(_)) if config.server.is_beyond_loopback() => warn(
+            NAME,
+            format!(
+                "{} can be reached from other machines, without encryption",
+                config.server.listen
+            ),
+            "set server.tls to \"generated\" or \"files\", or put a proxy with TLS before it",
+        ),
+        (TlsMode::Off, Ok(_)) => ok(NAME, "off, and not needed: only this machine can connect"),
+        (_, Ok(Some(fingerprint))) => ok(NAME, format!("SHA-256 {fingerprint}")),
+        (_, Ok(None)) => ok(NAME, "a certificate will be made at the next start"),
     }
 }
 

@@ -19,6 +19,7 @@ mod output;
 mod samples;
 mod settings;
 mod show;
+mod sign_in;
 mod status;
 mod story;
 
@@ -145,6 +146,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Events(args) => events::events(context, args).await,
         Command::Journal { command } => events::journal(context, command).await,
         Command::Autonomy { level } => settings::autonomy(context, *level).await,
+        Command::SignIn => sign_in::sign_in(context).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,
         Command::Completions { shell } => settings::completions(context, *shell),

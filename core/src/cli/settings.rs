@@ -22,7 +22,14 @@ pub(super) async fn up(context: &Context) -> Result<Exit, Failure> {
     };
     Box::pin(wire::run(config, options))
         .await
-        .map_err(|error| Failure::failed(super::chain(error.as_ref())))?;
+        .map_err(|error| {
+            let text = super::chain(error.as_ref());
+            if wire::is_misconfigured(&error) {
+                Failure::new(Exit::Usage, "config_invalid", text)
+            } else {
+                Failure::failed(text)
+            }
+        })?;
     Ok(Exit::Done)
 }
 
@@ -57,6 +64,9 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
                 Some(file) => load_this(file),
                 None => context.config(),
             }?;
+            wire::look_at_tls(&config).map_err(|error| {
+                Failure::new(Exit::Usage, "config_invalid", super::chain(error.as_ref()))
+            })?;
             if screen.json {
                 screen.print_json(&serde_json::json!({"valid": true, "file": config.file, "warnings": config.warnings}))?;
             } else {

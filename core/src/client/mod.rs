@@ -8,6 +8,7 @@ mod events;
 mod sse;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::{fmt, time::Duration};
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use steward_api::{Channel, Endpoint, Method, ProblemDetails};
 
 pub use events::{EventStream, StreamEvent};
+pub use trust::Trust;
 
 /// The header that says through which channel a person speaks.
 pub const CHANNEL_HEADER: &str = "X-Steward-Channel";
@@ -105,6 +107,19 @@ impl Client {
     /// # Errors
     /// [`ClientError::Usage`] where the address is none, or the token can't be sent.
     pub fn new(url: &str, token: SecretString, channel: Channel) -> Result<Self, ClientError> {
+        Self::trusting(&Trust::System, url, token, channel)
+    }
+
+    /// The same for an agent whose certificate the system's authorities don't vouch for.
+    ///
+    /// # Errors
+    /// As for [`Self::new`], and where what is to be trusted is no certificate.
+    pub fn trusting(
+        trust: &Trust,
+        url: &str,
+        token: SecretString,
+        channel: Channel,
+    ) -> Result<Self, ClientError> {
         let base = parse_base(url)?;
         if header::HeaderValue::from_str(token.expose_secret()).is_err() {
             return Err(ClientError::Usage(
@@ -120,7 +135,7 @@ impl Client {
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| {
+        let http = trust.apply(builder)?.build().map_err(|error| {
             ClientError::Usage(format!("can't prepare for {base}: {}", chain(&error)))
         })?;
         Ok(Self {
@@ -206,6 +221,7 @@ impl Client {
             match self.channel {
                 Channel::Cli => "cli",
                 Channel::Http => "http",
+                Channel::Browser => "browser",
             },
         );
         if !self.token.expose_secret().is_empty() {
@@ -272,7 +288,7 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::Unreachable {
             url: self.url().to_owned(),
-            reason: root_cause(error),
+            reason: certificate_fault(error).unwrap_or_else(|| root_cause(error)),
         }
     }
 
@@ -340,6 +356,16 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// What is wrong with the agent's certificate and what to do about it, where that is why there is no connection.
+fn certificate_fault(error: &reqwest::Error) -> Option<String> {
+    let text = chain(error);
+    let at = text.find("invalid peer certificate")?;
+    Some(format!(
+        "{}: where the agent made its certificate itself, copy tls-cert.pem from its data directory and name it with --ca or STEWARD_CA",
+        &text[at..]
+    ))
 }
 
 /// The innermost cause: "connection refused" says more than "error sending request".

@@ -110,12 +110,55 @@ pub struct Node {
 pub struct Server {
     /// host:port to listen on; port 0 takes a free one and prints it.
     pub listen: String,
+    /// Names by which browsers may address Steward, besides any IP address, `localhost` and the host's own name.
+    pub allowed_hosts: Vec<String>,
+    /// Whether connections are encrypted.
+    pub tls: TlsMode,
+    /// The certificate in PEM, where it is the user's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<PathBuf>,
+    /// Its key in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// Whether connections are encrypted, and with whose certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsMode {
+    /// They are not.
+    #[default]
+    Off,
+    /// With one that Steward makes for itself.
+    Generated,
+    /// With the user's.
+    Files,
+}
+
+impl Server {
+    /// The host of the address to listen on; that of an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        text::split_host_port(&self.listen).map_or("", |(host, _)| host)
+    }
+
+    /// Whether other machines may reach the address to listen on.
+    pub fn is_beyond_loopback(&self) -> bool {
+        let host = self.host();
+        host != "localhost"
+            && !host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl Default for Server {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:9470".to_owned(),
+            allowed_hosts: Vec::new(),
+            tls: TlsMode::Off,
+            cert_file: None,
+            key_file: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use steward_api::ActionName;
 
-use super::{Config, Span, error::Fault, place::Place, span, tree::Node};
+use super::{Config, Span, TlsMode, error::Fault, place::Place, span, tree::Node};
 
 /// Everything that is wrong between keys. `earlier` are faults found before: what rests on a faulty key is not judged.
 pub(super) fn between(
@@ -26,6 +26,7 @@ pub(super) fn between(
     rules.names(config);
     rules.scripts(config);
     rules.windows(config);
+    rules.tls(config);
     rules.faults
 }
 
@@ -236,6 +237,26 @@ impl Rules<'_> {
                     (
                         format!("\"{}\" is not an absolute path", crate::redact::redact(program)),
                         "it should be a list of the program's absolute path and its arguments, such as [\"/usr/local/bin/tidy\", \"--quick\"]".to_owned(),
+                    )
+                });
+            }
+        }
+    }
+
+    fn tls(&mut self, config: &Config) {
+        let server = &config.server;
+        if server.tls != TlsMode::Files {
+            return;
+        }
+        for (key, file) in [
+            ("server.cert_file", &server.cert_file),
+            ("server.key_file", &server.key_file),
+        ] {
+            if file.is_none() {
+                self.blame(&["server.tls"], |_| {
+                    (
+                        format!("\"files\" does not go without {key}"),
+                        format!("add {key} = \"/…\", or make it \"generated\" to have Steward make a certificate for itself"),
                     )
                 });
             }

@@ -111,7 +111,16 @@ pub(super) static ROOT: Kind = Kind::Table(&[
     ),
     key(
         "server",
-        Kind::Table(&[key("listen", Kind::Text(text::LISTEN))]),
+        Kind::Table(&[
+            key("listen", Kind::Text(text::LISTEN)),
+            key(
+                "allowed_hosts",
+                Kind::List(0, &Kind::Text(text::ALLOWED_HOST)),
+            ),
+            key("tls", Kind::Word("a kind of TLS", tls_modes)),
+            key("cert_file", Kind::Text(text::FILE)),
+            key("key_file", Kind::Text(text::FILE)),
+        ]),
     ),
     key(
         "database",
@@ -350,6 +359,10 @@ fn days() -> Vec<&'static str> {
 
 fn risks() -> Vec<&'static str> {
     vec!["low", "medium", "high"]
+}
+
+fn tls_modes() -> Vec<&'static str> {
+    vec!["off", "generated", "files"]
 }
 
 fn log_formats() -> Vec<&'static str> {

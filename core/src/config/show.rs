@@ -10,7 +10,16 @@ use super::Config;
 use crate::redact::{MARK, secrets};
 
 /// Keys that take effect only when the agent starts.
-const AT_START: [&str; 4] = ["node.name", "server.listen", "database.url", "docker.host"];
+const AT_START: [&str; 8] = [
+    "node.name",
+    "server.listen",
+    "server.allowed_hosts",
+    "server.tls",
+    "server.cert_file",
+    "server.key_file",
+    "database.url",
+    "docker.host",
+];
 
 /// Serialises a URL that holds a secret: without it.
 pub(super) fn secret<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {

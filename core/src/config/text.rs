@@ -59,6 +59,20 @@ pub(super) const HOST_NAME: TextRule = TextRule {
     holds: is_host_name,
 };
 
+/// A name by which browsers address Steward. They send names of other scripts in their ASCII form.
+pub(super) const ALLOWED_HOST: TextRule = TextRule {
+    right: "the name of a host, such as \"steward.example.lan\", or an IP address, without a scheme, port or path",
+    holds: |text| {
+        text.parse::<std::net::IpAddr>().is_ok() || (text.is_ascii() && is_host_name(text))
+    },
+};
+
+/// A file.
+pub(super) const FILE: TextRule = TextRule {
+    right: "the absolute path of a file, such as \"/etc/steward/cert.pem\"",
+    holds: |text| text.starts_with('/') && is_plain(text),
+};
+
 /// An HTTP endpoint.
 pub(super) const HTTP_URL: TextRule = TextRule {
     right: "a URL with a host, such as \"http://127.0.0.1:8080/health\" or \"https://example.org\"",

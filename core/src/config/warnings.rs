@@ -10,10 +10,10 @@ use std::{
 
 use secrecy::ExposeSecret;
 
-use super::{Config, Inputs, place::Place, schema, text, tree::Node};
+use super::{Config, Inputs, TlsMode, place::Place, schema, tree::Node};
 
 /// Variables that are known besides `STEWARD__…`: those of the configuration, then those of the command line.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "STEWARD_CONFIG",
     "STEWARD_DATA_DIR",
     "STEWARD_LISTEN",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 8] = [
     "STEWARD_AUTONOMY",
     "STEWARD_URL",
     "STEWARD_TOKEN",
+    "STEWARD_CA",
 ];
 
 /// A token shorter than this can be guessed.
@@ -151,17 +152,18 @@ fn writable_by_others(program: &Path) -> Option<String> {
 }
 
 fn server(config: &Config, warnings: &mut Vec<String>) {
-    if let Some((host, _)) = text::split_host_port(&config.server.listen) {
-        let is_local = host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        if !is_local {
-            warnings.push(format!(
-                "server.listen: {} can be reached from other machines, and tokens travel unencrypted: put a proxy with TLS before it, or listen on 127.0.0.1",
-                config.server.listen
-            ));
-        }
+    let server = &config.server;
+    if server.tls == TlsMode::Off && server.is_beyond_loopback() {
+        warnings.push(format!(
+            "server.listen: {} can be reached from other machines, and tokens travel unencrypted: set server.tls to \"generated\" or \"files\", put a proxy with TLS before it, or listen on 127.0.0.1",
+            server.listen
+        ));
+    }
+    if server.tls != TlsMode::Files && (server.cert_file.is_some() || server.key_file.is_some()) {
+        warnings.push(
+            "server.cert_file, server.key_file: they do nothing while server.tls is not \"files\""
+                .to_owned(),
+        );
     }
     if let Some(token) = &config.admin_token
         && token.expose_secret().len() < SHORT_TOKEN

@@ -42,38 +42,8 @@ pub(super) fn authorise(
             ),
         ));
     };
-    let Some((identity, role)) = token.and_then(|token| tokens.check(token)) else {
-        let now = Instant::now();
-        // Guessing is slowed down; a token that is known is let through all the same, or one bad script on this machine would lock
-        // its owner out.
-        if let Some(wait) = attempts.blocked(peer, now) {
-            let seconds = wait.as_secs() + 1;
-            return Err(Refusal {
-                retry_after: Some(seconds),
-                ..Refusal::new(
-                    ErrorCode::TooManyRequests,
-                    format!(
-                        "Too many unknown tokens came from this address; try again in {seconds} s"
-                    ),
-                )
-            });
-        }
-        attempts.failed(peer, now);
-        tracing::warn!(
-            peer = peer.map_or_else(|| "in process".to_owned(), |peer| peer.to_string()),
-            "refused an unknown token"
-        );
-        return Err(Refusal::new(
-            ErrorCode::Unauthorized,
-            "This token is not known here; it may have been changed, or be that of another agent",
-        ));
-    };
-    if role < needed {
-        return Err(Refusal::new(
-            ErrorCode::Forbidden,
-            format!("This needs the role {needed}; the token `{identity}` has the role {role}"),
-        ));
-    }
+    let (identity, role) = known(tokens, attempts, peer, token)?;
+    allows(identity, role, needed)?;
     let channel = match headers.get(CHANNEL_HEADER) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"cli") => Channel::Cli,
         _ => Channel::Http,
@@ -83,6 +53,77 @@ pub(super) fn authorise(
         role,
         channel,
     })
+}
+
+/// Whose token this is.
+///
+/// # Errors
+/// `unauthorized` where it is nobody's, `too_many_requests` after too many of those.
+pub(super) fn known<'t>(
+    tokens: &'t Tokens,
+    attempts: &Attempts,
+    peer: Option<IpAddr>,
+    token: Option<&str>,
+) -> Result<(&'t str, Role), Refusal> {
+    token.and_then(|token| tokens.check(token)).ok_or_else(|| {
+        guessed(
+            attempts,
+            peer,
+            "token",
+            "This token is not known here; it may have been changed, or be that of another agent",
+        )
+    })
+}
+
+/// The refusal of a sign-in link that nobody can open. Counts as a bad token does.
+pub(super) fn unknown_link(attempts: &Attempts, peer: Option<IpAddr>) -> Refusal {
+    guessed(
+        attempts,
+        peer,
+        "sign-in link",
+        "This sign-in link is not known here: it works once and for ten minutes. `steward sign-in` on the agent's machine makes another",
+    )
+}
+
+/// Counts a secret that nobody has, and says so. Guessing is slowed down; one that is known is let through all the same, or one bad
+/// script on this machine would lock its owner out.
+fn guessed(attempts: &Attempts, peer: Option<IpAddr>, what: &str, detail: &str) -> Refusal {
+    let now = Instant::now();
+    if let Some(wait) = attempts.blocked(peer, now) {
+        let seconds = wait.as_secs() + 1;
+        return Refusal {
+            retry_after: Some(seconds),
+            ..Refusal::new(
+                ErrorCode::TooManyRequests,
+                format!("Too many unknown tokens came from this address; try again in {seconds} s"),
+            )
+        };
+    }
+    attempts.failed(peer, now);
+    tracing::warn!(
+        peer = peer.map_or_else(|| "in process".to_owned(), |peer| peer.to_string()),
+        "refused an unknown {what}"
+    );
+    Refusal::new(ErrorCode::Unauthorized, detail)
+}
+
+/// Refuses a role that does not suffice.
+///
+/// # Errors
+/// `forbidden` then.
+pub(super) fn allows(identity: &str, role: Role, needed: Role) -> Result<(), Refusal> {
+    if role >= needed {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorCode::Forbidden,
+        format!("This needs the role {needed}; the token `{identity}` has the role {role}"),
+    ))
+}
+
+/// Whether a token came along in a header, good or bad. It decides then, whatever else came.
+pub(super) fn presents_token(headers: &HeaderMap) -> bool {
+    presented(headers).is_some()
 }
 
 /// The token that came along: absent where none did, `Some(None)` where it can't be one of ours.

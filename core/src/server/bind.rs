@@ -3,7 +3,12 @@
 //! What flows through: a raw request in; a [`Call`] and a typed input to the handler; its typed reply out as JSON. What it never does:
 //! know a particular endpoint. The role, the method, the path and the types all come from the contract.
 
-use std::{marker::PhantomData, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    marker::PhantomData,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -15,10 +20,11 @@ use axum::{
 };
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use steward_api::{Endpoint, ErrorCode, Method, ProblemDetails, Role};
+use steward_api::{Channel, Endpoint, ErrorCode, Method, ProblemDetails, Role};
+use tokio::time::Instant;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{App, auth, error::Refusal};
+use super::{App, auth, error::Refusal, gate, sessions::Key};
 use crate::{engine::Caller, ports::Store};
 
 /// A request's body must have arrived by then.
@@ -47,6 +53,8 @@ pub(super) trait Answer: Endpoint<Input: ToSchema, Reply: ToSchema> {
 /// A reply of type `T`, written as JSON.
 pub(super) struct Written<T> {
     json: Bytes,
+    /// A cookie that goes along.
+    cookie: Option<HeaderValue>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -55,7 +63,16 @@ impl<T> Written<T> {
     pub(super) const fn before(json: Bytes) -> Self {
         Self {
             json,
+            cookie: None,
             of: PhantomData,
+        }
+    }
+
+    /// The same with a cookie that goes along.
+    pub(super) fn with_cookie(self, cookie: HeaderValue) -> Self {
+        Self {
+            cookie: Some(cookie),
+            ..self
         }
     }
 
@@ -89,6 +106,9 @@ impl<T> IntoResponse for Written<T> {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+        if let Some(cookie) = self.cookie {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
         response
     }
 }
@@ -98,8 +118,12 @@ pub(super) struct Call {
     pub(super) app: Arc<App>,
     /// Who asks; absent only where the endpoint wants no token.
     caller: Option<Caller>,
+    /// The session by which they do, where they do by one.
+    pub(super) session: Option<Key>,
     /// The `{…}` part of the path, decoded; empty where there is none.
     pub(super) part: String,
+    /// The request without its body.
+    pub(super) parts: Parts,
 }
 
 impl Call {
@@ -112,6 +136,11 @@ impl Call {
     pub(super) fn caller(&self) -> Result<Caller, Refusal> {
         // Only an endpoint without a role has no caller, and such a one asks nothing of the engine.
         self.caller.clone().ok_or_else(Refusal::internal)
+    }
+
+    /// The address from which is asked; absent when called in process.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        peer(&self.parts)
     }
 
     /// The `{…}` part of the path as a number; `what` it is the number of.
@@ -175,21 +204,27 @@ async fn answered<E: Answer>(
     request: Request,
 ) -> Result<Written<E::Reply>, Refusal> {
     let (mut parts, body) = request.into_parts();
-    let caller = match E::ROLE {
+    let (caller, session) = match E::ROLE {
         Some(needed) => match authorised(&app, &parts, needed) {
-            Ok(caller) => Some(caller),
+            Ok((caller, session)) => (Some(caller), session),
             Err(refusal) => {
                 if refusal.problem.code == ErrorCode::Forbidden
-                    && let Ok(caller) = authorised(&app, &parts, Role::Viewer)
+                    && let Ok((caller, session)) = authorised(&app, &parts, Role::Viewer)
                     && let Ok(part) = path_part(&mut parts).await
                 {
-                    let caller = Some(caller);
-                    E::was_forbidden(Call { app, caller, part }).await;
+                    E::was_forbidden(Call {
+                        app,
+                        caller: Some(caller),
+                        session,
+                        part,
+                        parts,
+                    })
+                    .await;
                 }
                 return Err(refusal);
             }
         },
-        None => None,
+        None => (None, None),
     };
     let part = path_part(&mut parts).await?;
     let input = match E::METHOD {
@@ -204,17 +239,58 @@ async fn answered<E: Answer>(
             json::<E::Input>(body, fields).await?
         }
     };
-    E::answer(Call { app, caller, part }, input).await
+    let call = Call {
+        app,
+        caller,
+        session,
+        part,
+        parts,
+    };
+    E::answer(call, input).await
 }
 
-/// The caller of a request, where the token's role allows it.
-pub(super) fn authorised(app: &App, parts: &Parts, needed: Role) -> Result<Caller, Refusal> {
-    // Absent when called in process.
-    let peer = parts
+/// The caller of a request, where the role allows it, and the session by which they are known, where it is one. A token in a header
+/// decides; only without one does a cookie count.
+pub(super) fn authorised(
+    app: &App,
+    parts: &Parts,
+    needed: Role,
+) -> Result<(Caller, Option<Key>), Refusal> {
+    let sessions = &app.web.sessions;
+    let key = sessions
+        .presented(&parts.headers)
+        .filter(|_| !auth::presents_token(&parts.headers));
+    let Some(key) = key else {
+        let peer = peer(parts);
+        return auth::authorise(&app.tokens, &app.attempts, peer, &parts.headers, needed)
+            .map(|caller| (caller, None));
+    };
+    gate::for_a_cookie(&app.web.hosts, parts)?;
+    let ended = || {
+        Refusal::new(
+            ErrorCode::Unauthorized,
+            "Nobody is signed in by this cookie: the session has ended. Sign in again",
+        )
+    };
+    let held = sessions.use_of(key, Instant::now()).ok_or_else(ended)?;
+    let Some(role) = app.tokens.role_of(&held.identity) else {
+        sessions.end(key);
+        return Err(ended());
+    };
+    auth::allows(&held.identity, role, needed)?;
+    let caller = Caller {
+        identity: held.identity,
+        role,
+        channel: Channel::Browser,
+    };
+    Ok((caller, Some(key)))
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|peer| peer.0.ip());
-    auth::authorise(&app.tokens, &app.attempts, peer, &parts.headers, needed)
+        .map(|peer| peer.0.ip())
 }
 
 async fn path_part(parts: &mut Parts) -> Result<String, Refusal> {

@@ -21,9 +21,12 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use steward_api::{Envelope, ErrorCode, Role};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::{
+    sync::{OwnedSemaphorePermit, broadcast},
+    time::Instant,
+};
 
-use super::{App, bind, error::Refusal};
+use super::{App, bind, error::Refusal, sessions::Key};
 
 /// Entries read from the journal at once. An entry may carry a whole incident, so a page stays small.
 const PAGE: u32 = 64;
@@ -31,6 +34,8 @@ const PAGE: u32 = 64;
 pub(super) const MOST_BEHIND: i64 = 10_000;
 /// A comment is sent after this time without an event, so that a broken connection is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often the session of a stream is looked at, besides when it ends.
+const SESSION_CHECK: Duration = Duration::from_secs(5);
 /// How long a reader should wait before it connects anew.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -48,7 +53,7 @@ pub(super) async fn stream(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    bind::authorised(&app, &parts, Role::Viewer)?;
+    let (_, session) = bind::authorised(&app, &parts, Role::Viewer)?;
     let last = last_event_id(&parts)?;
     let room = app
         .streams
@@ -84,10 +89,28 @@ pub(super) async fn stream(
     let events = stream::once(async move { greeting })
         .chain(tail.into_stream())
         .map(Ok::<_, Infallible>)
-        .take_until(app.shutdown.clone().cancelled_owned());
+        .take_until(app.shutdown.clone().cancelled_owned())
+        .take_until(session_over(app.clone(), session));
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response())
+}
+
+/// Ready when the session by which a stream was opened has ended: by hand, by time, or because its token is gone. Never where a token
+/// opened it, or none did.
+async fn session_over(app: Arc<App>, session: Option<Key>) {
+    let Some(key) = session else {
+        return std::future::pending().await;
+    };
+    // A stream on its own does not make a session last: the page asks for other things while somebody looks at it.
+    while let Some(held) = app.web.sessions.look(key, Instant::now())
+        && app.tokens.role_of(&held.identity).is_some()
+    {
+        tokio::select! {
+            () = held.over.cancelled() => return,
+            () = tokio::time::sleep(held.left.min(SESSION_CHECK)) => {}
+        }
+    }
 }
 
 /// The last entry that the reader has seen; absent where it wants only what happens from now on. The header wins: a browser that

@@ -10,18 +10,23 @@ mod auth;
 mod bind;
 mod error;
 mod events;
+mod gate;
 mod openapi;
 mod prometheus;
 mod routes;
+mod sessions;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod ui;
+mod web;
 
 use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
+    path::Path,
     sync::{Arc, atomic::AtomicI64},
     time::Duration,
 };
@@ -34,7 +39,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt as _,
+    serve::{Listener, ListenerExt as _, TapIo},
 };
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -45,9 +50,12 @@ use tokio_util::sync::CancellationToken;
 use self::error::Refusal;
 pub use self::{
     auth::CHANNEL_HEADER,
+    gate::Hosts,
     openapi::document as openapi_document,
+    tls::{Tls, TlsError},
     tokens::{ENVIRONMENT_IDENTITY, TOKEN_FILE, TokenError, Tokens, local_token},
     ui::has_ui,
+    web::Web,
 };
 use crate::engine::Handle;
 
@@ -63,6 +71,8 @@ struct App {
     handle: Handle,
     tokens: Tokens,
     attempts: auth::Attempts,
+    /// Sessions of browsers, and what they must show.
+    web: Web,
     /// The OpenAPI document, written once.
     openapi: Bytes,
     /// The list of all resources, written once for each picture.
@@ -78,7 +88,7 @@ struct App {
 }
 
 /// Serves on this listener until `shutdown` is ready; then takes no more connections, ends event streams at once and gives requests
-/// under way a few seconds.
+/// under way a few seconds. Over TLS where `web` has a certificate.
 ///
 /// # Errors
 /// Where the listener fails for good.
@@ -86,17 +96,36 @@ pub async fn serve(
     listener: TcpListener,
     handle: Handle,
     tokens: Tokens,
+    web: Web,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let stop = CancellationToken::new();
-    let service =
-        assemble(handle, tokens, stop.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    // Small replies and events must not wait for more bytes to come.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "can't send small packets at once");
+    let tls = web.tls.clone();
+    let routes = assemble(handle, tokens, web, stop.clone());
+    match tls {
+        // What TLS accepts is handed on with its connection's address by the same means.
+        Some(tls) => {
+            let listener = tls.listen(listener)?.tap_io(|_| ());
+            answer(listener, routes, stop, shutdown).await
         }
-    });
+        None => {
+            let listener = listener.tap_io(|stream| tls::send_at_once(stream));
+            answer(listener, routes, stop, shutdown).await
+        }
+    }
+}
+
+async fn answer<L, F>(
+    listener: TapIo<L, F>,
+    routes: Router,
+    stop: CancellationToken,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    F: FnMut(&mut L::Io) + Send + 'static,
+{
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let announced = stop.clone();
     let server = axum::serve(listener, service).with_graceful_shutdown(async move {
         shutdown.await;
@@ -117,14 +146,16 @@ pub async fn serve(
 
 /// The same as a router, to be called in process: by the desktop, without a port.
 pub fn router(handle: Handle, tokens: Tokens) -> Router {
-    assemble(handle, tokens, CancellationToken::new())
+    let web = Web::new(Path::new(""), Hosts::default(), None);
+    assemble(handle, tokens, web, CancellationToken::new())
 }
 
-fn assemble(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Router {
+fn assemble(handle: Handle, tokens: Tokens, web: Web, shutdown: CancellationToken) -> Router {
     let app = Arc::new(App {
         handle,
         tokens,
         attempts: auth::Attempts::default(),
+        web,
         openapi: openapi::document().to_string().into(),
         whole_list: routes::WholeList::default(),
         verifying: Semaphore::new(1),

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use steward_api::{
-    EVENTS_PATH, Endpoint, ErrorCode, METRICS_PATH, Method, OPENAPI_PATH, ProblemDetails, Role,
+    EVENTS_PATH, Endpoint, ErrorCode, METRICS_PATH, Method, OPENAPI_PATH, ProblemDetails,
+    REQUEST_HEADER, Role,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -152,7 +153,7 @@ impl Document {
         operation.insert(
             "security".to_owned(),
             match described.role {
-                Some(_) => json!([{"api_key": []}, {"bearer": []}]),
+                Some(_) => json!([{"api_key": []}, {"bearer": []}, {"session": []}]),
                 None => json!([]),
             },
         );
@@ -197,6 +198,13 @@ impl Document {
                 "securitySchemes": {
                     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                     "bearer": {"type": "http", "scheme": "bearer"},
+                    "session": {
+                        "type": "apiKey", "in": "cookie", "name": "steward-…",
+                        "description": format!(
+                            "The cookie that signing in sets; its name ends with a mark of the agent. It counts for pages of the agent's own, \
+                             and changes need the header `{REQUEST_HEADER}: 1`. A token in a header decides where both come."
+                        ),
+                    },
                 },
             },
         })

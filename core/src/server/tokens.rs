@@ -162,6 +162,22 @@ impl Tokens {
         Ok(Self { known })
     }
 
+    /// What this identity's token allows now; absent where it has none any more.
+    pub fn role_of(&self, identity: &str) -> Option<Role> {
+        self.known
+            .iter()
+            .find(|known| known.identity == identity)
+            .map(|known| known.role)
+    }
+
+    /// The identity with the highest role, the first of those in the file before the environment's; absent where there is no token.
+    pub fn highest(&self) -> Option<&str> {
+        self.known
+            .iter()
+            .max_by_key(|known| (known.role, known.identity != ENVIRONMENT_IDENTITY))
+            .map(|known| known.identity.as_str())
+    }
+
     /// Whose token this is and what it allows; absent where it is nobody's. Takes the same time whichever token it is, or none.
     pub fn check(&self, token: &str) -> Option<(&str, Role)> {
         let given = hash(token.as_bytes());

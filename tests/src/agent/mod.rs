@@ -182,6 +182,9 @@ impl Builder {
 struct Whereabouts {
     url: String,
     pid: u32,
+    /// The file of its certificate, where it speaks TLS.
+    #[serde(default)]
+    certificate: Option<PathBuf>,
 }
 
 /// A running agent. Killed on drop; what it wrote is printed when the test has failed.
@@ -319,6 +322,9 @@ impl Agent {
             // The file of the agent before this one may still be there: only its own counts.
             if let Some(found) = whereabouts(&self.data_dir()).filter(|found| found.pid == pid) {
                 self.url = found.url.trim_end_matches('/').to_owned();
+                if let Some(certificate) = found.certificate {
+                    self.client = http_client_for(&certificate)?;
+                }
                 if self.call::<GetHealth>(&Nothing {}).await.is_ok() {
                     return Ok(());
                 }
@@ -407,10 +413,23 @@ fn whereabouts(data_dir: &Path) -> Option<Whereabouts> {
 pub fn http_client() -> Result<reqwest::Client> {
     // Only the first call in a process installs it; the others find it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(reqwest::Client::builder()
+    Ok(client_builder().build()?)
+}
+
+/// The same for an agent with this certificate, and no other.
+///
+/// # Errors
+/// Where the file holds none.
+pub fn http_client_for(certificate: &Path) -> Result<reqwest::Client> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authorities = reqwest::Certificate::from_pem_bundle(&std::fs::read(certificate)?)?;
+    Ok(client_builder().tls_certs_only(authorities).build()?)
+}
+
+fn client_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(30))
-        .build()?)
 }
 
 #[cfg(test)]

@@ -115,13 +115,8 @@ impl Browser {
                 }
             }
             if begin.elapsed() > PATIENCE {
-                let text = self.page_text().await.unwrap_or_default();
-                self.picture("missing").await.ok();
-                let console = self.console().await.unwrap_or_default();
-                bail!(
-                    "waited {PATIENCE:?} for {selector}; the page says:\n{text}\nits console:\n{}",
-                    console.join("\n")
-                );
+                let waited = anyhow::anyhow!("waited {PATIENCE:?} for {selector}");
+                return Err(self.as_it_is(waited).await);
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -133,11 +128,20 @@ impl Browser {
     /// Where it stays.
     pub async fn gone(&self, selector: &str) -> Result<()> {
         let read = || async { Ok(self.client.find_all(Locator::Css(selector)).await?.len()) };
-        wait::until(&format!("{selector} to be gone"), PATIENCE, read, |count| {
-            *count == 0
-        })
-        .await?;
-        Ok(())
+        let what = format!("{selector} to be gone");
+        match wait::until(&what, PATIENCE, read, |count| *count == 0).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.as_it_is(error).await),
+        }
+    }
+
+    /// A failure with what the page says, and a picture of it.
+    async fn as_it_is(&self, error: anyhow::Error) -> anyhow::Error {
+        let text = self.page_text().await.unwrap_or_default();
+        let console = self.console().await.unwrap_or_default().join("\n");
+        // A picture is worth having; what went wrong before it is worth more.
+        self.picture("failed").await.ok();
+        error.context(format!("the page says:\n{text}\nits console:\n{console}"))
     }
 
     /// How many there are.
@@ -166,10 +170,11 @@ impl Browser {
                 .text()
                 .await?)
         };
-        wait::until(&format!("{selector} {what}"), PATIENCE, read, |text| {
-            is(text)
-        })
-        .await
+        let what = format!("{selector} {what}");
+        match wait::until(&what, PATIENCE, read, |text| is(text)).await {
+            Ok(text) => Ok(text),
+            Err(error) => Err(self.as_it_is(error).await),
+        }
     }
 
     /// Waits until what a selector finds first contains these words.

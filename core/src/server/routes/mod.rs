@@ -8,6 +8,7 @@ mod incidents;
 mod journal;
 mod metrics;
 mod resources;
+mod session;
 mod status;
 mod tasks;
 

@@ -58,7 +58,9 @@ async fn every_endpoint_is_there_and_enforces_its_role() {
                 .unwrap()
         };
         let Some(role) = role else {
-            assert_eq!(send(None).await.status(), 200, "{path}");
+            // What is missing in the request may still be refused.
+            let status = send(None).await.status().as_u16();
+            assert!(matches!(status, 200 | 400), "{method} {path}: {status}");
             continue;
         };
         assert_eq!(

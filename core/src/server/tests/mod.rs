@@ -1,5 +1,6 @@
 //! The server over real TCP: a world with a hand-made picture, a store in memory and an engine that a test answers for.
 
+mod browser;
 mod contract;
 mod events;
 pub(super) mod fixture;
@@ -8,4 +9,4 @@ mod refusals;
 mod robustness;
 mod world;
 
-pub(super) use world::World;
+pub(super) use world::{World, token};

@@ -85,6 +85,7 @@ async fn a_panic_is_a_500_that_tells_nothing() {
             handle: world.handle.clone(),
             tokens: tokens(),
             attempts: Default::default(),
+            web: world.web.clone(),
             openapi: Default::default(),
             whole_list: Default::default(),
             verifying: tokio::sync::Semaphore::new(1),

@@ -2,6 +2,7 @@
 
 use std::{
     ops::Range,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +30,7 @@ use super::fixture;
 use crate::{
     engine::{Handle, View, handle::Request, metrics::Metrics},
     ports::{Fact, Memory, Retention, Sample, Store, StoreError},
-    server::{Tokens, serve},
+    server::{Hosts, Tokens, Web, serve},
 };
 
 /// A journal and projections in memory, with a switch that makes every read fail.
@@ -257,6 +258,7 @@ pub(in crate::server) struct World {
     pub(in crate::server) view: watch::Sender<Arc<View>>,
     pub(in crate::server) events: broadcast::Sender<Arc<Envelope>>,
     pub(in crate::server) handle: Handle,
+    pub(in crate::server) web: Web,
     /// What was asked of the engine, in words.
     pub(in crate::server) asked: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -291,6 +293,12 @@ impl World {
 
     /// With a broadcast that holds so many events for a slow reader.
     pub(in crate::server) async fn with_buffer(buffer: usize) -> Self {
+        let hosts = Hosts::new(["steward.example.lan"]);
+        Self::with(buffer, Web::new(Path::new("/data/one"), hosts, None)).await
+    }
+
+    /// With what stands between browsers and the server.
+    pub(in crate::server) async fn with(buffer: usize, web: Web) -> Self {
         // Refused the second time on; any test may be the first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Arc::new(FakeStore::default());
@@ -316,9 +324,10 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, handle.clone(), tokens(), async {
+        let served = serve(listener, handle.clone(), tokens(), web.clone(), async {
             let _ = stopped.await;
-        }));
+        });
+        let server = tokio::spawn(served);
         Self {
             address,
             client: Client::builder().no_proxy().build().unwrap(),
@@ -326,6 +335,7 @@ impl World {
             view,
             events,
             handle,
+            web,
             asked,
             stop: Some(stop),
             server,
