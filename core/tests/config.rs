@@ -157,6 +157,8 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
             "scripts.tidy.command",
             "scripts.tidy.risk",
             "scripts.tidy.timeout",
+            "server.cert_file",
+            "server.key_file",
             "services",
             "strategies.container_stopped",
             "strategies.disk_filling",

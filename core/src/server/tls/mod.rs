@@ -309,7 +309,7 @@ const RIGHT_KEY: &str = "an RSA, ECDSA or Ed25519 key without a pass phrase in P
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     const WHAT: &str = "certificate";
     let right = "server.cert_file should name a file that Steward may read";
-    let bytes = read(WHAT, path, right, false)?;
+    let (bytes, _) = read(WHAT, path, right)?;
     let malformed = |reason: String| TlsError::Malformed {
         what: WHAT,
         path: path.to_owned(),
@@ -328,8 +328,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     const WHAT: &str = "key";
     let right = "server.key_file should name a file that Steward may read";
-    let bytes = Zeroed(read(WHAT, path, right, true)?);
-    PrivateKeyDer::from_pem_slice(&bytes.0).map_err(|error| {
+    let (bytes, mode) = read(WHAT, path, right)?;
+    let bytes = Zeroed(bytes);
+    let key = PrivateKeyDer::from_pem_slice(&bytes.0).map_err(|error| {
         let has = |words: &[u8]| bytes.0.windows(words.len()).any(|part| part == words);
         // The parser's own words would do, were it not that it could quote a line.
         let reason = if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {
@@ -345,7 +346,16 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
             reason: reason.to_owned(),
             right: RIGHT_KEY,
         }
-    })
+    })?;
+    // Asked after it is known to be a key: somebody who named another file by mistake should not be told to change that one's mode. A
+    // group may read it, as Debian's ssl-cert does.
+    if mode & 0o037 != 0 {
+        return Err(TlsError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(key)
 }
 
 /// Bytes that are overwritten when they are no longer needed.
@@ -357,12 +367,8 @@ impl Drop for Zeroed {
     }
 }
 
-fn read(
-    what: &'static str,
-    path: &Path,
-    right: &'static str,
-    secret: bool,
-) -> Result<Vec<u8>, TlsError> {
+/// A file's content and its permission bits.
+fn read(what: &'static str, path: &Path, right: &'static str) -> Result<(Vec<u8>, u32), TlsError> {
     use std::{io::Read as _, os::unix::fs::PermissionsExt as _};
     let failed = |source| TlsError::File {
         what,
@@ -372,23 +378,17 @@ fn read(
         source,
     };
     let file = std::fs::File::open(path).map_err(failed)?;
-    // Asked of the open file, so that what was checked is what is read. A group may read it, as Debian's ssl-cert does.
+    // Asked of the open file, so that what was checked is what is read.
     let meta = file.metadata().map_err(failed)?;
     let mode = meta.permissions().mode() & 0o7777;
     if !meta.is_file() {
         return Err(failed(io::Error::other("it is no file")));
     }
-    if secret && mode & 0o037 != 0 {
-        return Err(TlsError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
-    }
     let mut bytes = Vec::new();
     file.take(LONGEST_FILE)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    Ok(bytes)
+    Ok((bytes, mode))
 }
 
 /// SHA-256 in pairs of digits with colons, as browsers and openssl show it.
