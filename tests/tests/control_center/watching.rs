@@ -39,7 +39,7 @@ async fn a_death_and_its_healing_are_seen_without_a_reload() -> Result<()> {
     browser.says(&id("timeline"), "detected").await?;
     browser.says(&id("incident-state"), "healed by Steward").await?;
     let told = browser.page_text().await?;
-    for word in ["exit code 3", "Restart", "Verified"] {
+    for word in ["exit code 3", "Restart", "stable for"] {
         assert!(
             told.to_lowercase().contains(&word.to_lowercase()),
             "no {word:?} in:\n{told}"
