@@ -19,6 +19,7 @@ mod metric;
 mod plan;
 mod problem;
 mod resource;
+mod settings;
 mod task;
 mod views;
 
@@ -43,6 +44,7 @@ pub use resource::{
     HostFacts, IdError, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, ServiceFacts,
     Unreadable,
 };
+pub use settings::*;
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,
     TaskState,

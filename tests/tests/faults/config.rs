@@ -121,7 +121,7 @@ async fn changed_on_disk_it_is_read_anew_or_refused_while_the_old_one_goes_on() 
         })
         .await?;
     match &reloaded.event {
-        Event::ConfigReloaded { changed } => {
+        Event::ConfigReloaded { changed, .. } => {
             for key in ["autonomy.level", "thresholds.container_cpu_percent"] {
                 assert!(
                     changed

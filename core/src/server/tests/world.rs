@@ -27,7 +27,8 @@ use tokio::{
 
 use super::fixture;
 use crate::{
-    engine::{Handle, View, handle::Request, metrics::Metrics},
+    config::{Inputs, load},
+    engine::{Handle, Settings, View, handle::Request, metrics::Metrics},
     ports::{Fact, Memory, Retention, Sample, Store, StoreError},
     server::{Tokens, serve},
 };
@@ -257,6 +258,9 @@ pub(in crate::server) struct World {
     pub(in crate::server) view: watch::Sender<Arc<View>>,
     pub(in crate::server) events: broadcast::Sender<Arc<Envelope>>,
     pub(in crate::server) handle: Handle,
+    /// The configuration's file; there is none at first.
+    pub(in crate::server) config: std::path::PathBuf,
+    _folder: tempfile::TempDir,
     /// What was asked of the engine, in words.
     pub(in crate::server) asked: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -284,6 +288,26 @@ pub(in crate::server) fn tokens() -> Tokens {
     .unwrap()
 }
 
+/// What is in force where the file is not there yet.
+fn settings(file: &std::path::Path) -> Arc<Settings> {
+    let inputs = Inputs {
+        path: None,
+        env: [
+            ("HOME", "/nonexistent/home".to_owned()),
+            ("STEWARD_DATA_DIR", "/nonexistent/data".to_owned()),
+            ("STEWARD__GUARDS__BLAST_RADIUS", "7".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+    };
+    let config = load(&inputs).unwrap();
+    let inputs = Inputs {
+        path: Some(file.to_path_buf()),
+        ..inputs
+    };
+    Arc::new(Settings::new(config, Some(inputs)))
+}
+
 impl World {
     pub(in crate::server) async fn new() -> Self {
         Self::with_buffer(1024).await
@@ -304,7 +328,10 @@ impl World {
         let (view, watching) = watch::channel(Arc::new(fixture::view()));
         let (events, _) = broadcast::channel(buffer);
         let (requests, receiver) = mpsc::channel(64);
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("steward.toml");
         let handle = Handle {
+            settings: settings(&config),
             requests,
             view: watching,
             events: events.clone(),
@@ -326,6 +353,8 @@ impl World {
             view,
             events,
             handle,
+            config,
+            _folder: folder,
             asked,
             stop: Some(stop),
             server,
@@ -481,6 +510,11 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
             } => {
                 note(format!("autonomy {level} {caller:?}"));
                 let _ = reply.send(Ok(level));
+            }
+            Request::Reconfigure { config, by, reply } => {
+                let disk = config.thresholds.disk_percent;
+                note(format!("reconfigure by {by}, disk {disk}"));
+                let _ = reply.send(());
             }
             Request::LogTail { resource, reply } => {
                 let lines = vec!["ready".to_owned(), "listening".to_owned()];
