@@ -255,6 +255,11 @@ pub fn read(kind: &ValueKind, typed: &str) -> Value {
         ValueKind::Whole { .. } => typed.parse::<i64>().ok().map(Value::from),
         ValueKind::Number { .. } => typed.parse::<i64>().map(Value::from).ok().or_else(|| {
             let number: f64 = typed.replace(',', ".").parse().ok()?;
+            // As the agent gives it back: 80, not 80.0. So small a number fits.
+            #[allow(clippy::cast_possible_truncation, reason = "it has no fraction")]
+            if number.fract() == 0.0 && number.abs() < 1e12 {
+                return Some(Value::from(number as i64));
+            }
             serde_json::Number::from_f64(number).map(Value::Number)
         }),
         ValueKind::Flag => typed.parse::<bool>().ok().map(Value::from),

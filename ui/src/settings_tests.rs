@@ -106,7 +106,7 @@ fn what_is_in_force_is_no_change() {
 fn what_is_typed_stays_as_typed() {
     let (setting, mut draft) = (disk(80), Draft::default());
     for (typed, value) in [
-        ("7.", json!(7.0)),
+        ("7.", json!(7)),
         ("7.5", json!(7.5)),
         ("7,5", json!(7.5)),
         (" 9 ", json!(9)),

@@ -38,6 +38,9 @@ pub use board::Board;
 pub use handle::{Caller, Handle, View};
 pub use settings::Settings;
 
+/// What is normal for a metric; see [`crate::flow::learn::baseline`].
+pub use crate::flow::learn::baseline;
+
 /// Events that a slow reader may lag behind before it has to read the journal.
 const EVENT_BUFFER: usize = 1024;
 /// Stimuli that may wait; a source that is quicker than the loop waits for it.

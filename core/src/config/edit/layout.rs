@@ -184,7 +184,7 @@ impl<'t> Layout<'t> {
             .collect::<Result<Vec<_>, _>>()?;
         let whole = old.span().ok_or(ODD)?;
         let common = Common::of(was.len(), will.len(), |a, b| same(was[a], will[b]));
-        let (old_middle, new_middle) = (common.old(was.len()), common.new(will.len()));
+        let (old_middle, new_middle) = (common.in_old(was.len()), common.in_new(will.len()));
         for (a, b) in old_middle.clone().zip(new_middle.clone()) {
             self.merge(was[a], will[b], patch)?;
         }
@@ -349,7 +349,7 @@ impl<'t> Layout<'t> {
             .map(|value| value.as_inline_table().ok_or(ODD))
             .collect::<Result<Vec<_>, _>>()?;
         let common = Common::of(was.len(), will.len(), |a, b| same_row(was[a], will[b]));
-        let (old_middle, new_middle) = (common.old(was.len()), common.new(will.len()));
+        let (old_middle, new_middle) = (common.in_old(was.len()), common.in_new(will.len()));
         for (a, b) in old_middle.clone().zip(new_middle.clone()) {
             self.merge_row(was[a], will[b], patch)?;
         }

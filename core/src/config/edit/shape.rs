@@ -26,12 +26,12 @@ impl Common {
     }
 
     /// What is between in the old one.
-    pub(super) fn old(&self, length: usize) -> Range<usize> {
+    pub(super) fn in_old(&self, length: usize) -> Range<usize> {
         self.ahead..length - self.behind
     }
 
     /// What is between in the new one.
-    pub(super) fn new(&self, length: usize) -> Range<usize> {
+    pub(super) fn in_new(&self, length: usize) -> Range<usize> {
         self.ahead..length - self.behind
     }
 }

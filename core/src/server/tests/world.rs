@@ -246,6 +246,7 @@ impl Store for FakeStore {
                 })
                 .into_iter()
                 .collect(),
+            baseline: None,
         })
     }
 }

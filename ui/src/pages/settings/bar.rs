@@ -19,12 +19,8 @@ pub(super) fn bar(form: Form) -> AnyView {
     let count = Memo::new(move |_| form.draft.with(Draft::count));
     let preview = RwSignal::new(false);
     let is_open = Memo::new(move |_| count.get() > 0);
-    move || {
-        is_open
-            .get()
-            .then(|| opened(form, count, preview))
-            .into_any()
-    }
+    let shown = move || is_open.get().then(|| opened(form, count, preview));
+    shown.into_any()
 }
 
 fn opened(form: Form, count: Memo<usize>, preview: RwSignal<bool>) -> AnyView {
@@ -189,8 +185,8 @@ fn save(form: Form) {
             Ok(written) => {
                 form.app
                     .say(Tone::Good, format!("Saved. {}.", written.message));
-                if form.draft.try_update(Draft::clear).is_some() {
-                    form.check_soon();
+                // The fields keep what they show until the agent says the same.
+                if form.written.try_set_value(true).is_none() {
                     form.read();
                 }
             }

@@ -42,6 +42,8 @@ pub(super) struct Form {
     pub(super) saving: RwSignal<bool>,
     /// Why they were not written.
     pub(super) save_failure: RwSignal<Option<Failure>>,
+    /// Whether the changes were written, and are over once the settings have been read again.
+    pub(super) written: StoredValue<bool>,
     /// Which groups are unfolded, so that they stay so when the settings are read again.
     unfolded: StoredValue<BTreeSet<String>>,
     turn: StoredValue<u32>,
@@ -57,6 +59,7 @@ impl Form {
             check_failure: RwSignal::new(None),
             saving: RwSignal::new(false),
             save_failure: RwSignal::new(None),
+            written: StoredValue::new(false),
             unfolded: StoredValue::new(BTreeSet::from([FIRST.to_owned()])),
             turn: StoredValue::new(0),
         }
@@ -147,14 +150,26 @@ pub(super) fn configuration(app: App) -> AnyView {
     });
     Effect::new(move |_| {
         if let Some(reply) = form.loaded.value.get() {
-            form.draft.update(|draft| draft.rebase(&reply));
+            let is_written = form.written.get_value();
+            form.written.set_value(false);
+            form.draft.update(|draft| {
+                if is_written {
+                    draft.clear();
+                } else {
+                    draft.rebase(&reply);
+                }
+            });
             form.check_soon();
         }
     });
-    let shown = move || match (form.loaded.value.get(), form.loaded.failure.get()) {
-        (Some(reply), _) => groups(form, &reply),
-        (None, Some(failure)) => text::failed(&failure),
-        (None, None) => text::reading(),
+    // Built anew only where something has changed, for that takes the focus away.
+    let reply = Memo::new(move |_| form.loaded.value.get());
+    let shown = move || match reply.get() {
+        Some(reply) => groups(form, &reply),
+        None => match form.loaded.failure.get() {
+            Some(failure) => text::failed(&failure),
+            None => text::reading(),
+        },
     };
     view! {
         <section

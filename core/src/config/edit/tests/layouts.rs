@@ -273,7 +273,7 @@ fn a_file() -> impl Strategy<Value = String> {
 
 fn an_edit() -> impl Strategy<Value = ConfigEdit> {
     prop_oneof![
-        (1_i64..85).prop_map(|value| ("thresholds.disk_percent", json!(value))),
+        (10_i64..85).prop_map(|value| ("thresholds.disk_percent", json!(value))),
         (1_i64..4).prop_map(|value| ("thresholds.sustain", json!(value))),
         (1_i64..90).prop_map(|value| ("guards.max_back_off", json!(format!("{value}s")))),
         (1_i64..90).prop_map(|value| ("guards.blast_radius", json!(value))),
