@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Config, Inputs, Watcher},
-    engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, ViewReceiver},
+    engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
     integrations::{docker, host, http, network, postgres},
     ports::{Clock, Pattern, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
@@ -121,7 +121,9 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let board = Board::new(&config.node.name, clock.now(), config.autonomy.level);
     let (config_sender, config_changes) = mpsc::channel(4);
     let (rules, patterns) = knowledge();
+    let settings = Arc::new(Settings::new(config.clone(), options.inputs.clone()));
     let parts = Parts {
+        settings: Arc::clone(&settings),
         integrations: integrations(Arc::clone(&clock), board.reader()),
         clock,
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -135,10 +137,10 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let (handle, running) = engine::start(parts)
         .await
         .map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
-    if let Some(inputs) = options.inputs.clone() {
+    if let Some(path) = options.inputs.as_ref().and_then(Inputs::file) {
         tokio::spawn(watch_config(
-            inputs,
-            config.clone(),
+            path,
+            settings,
             config_sender,
             stopping.clone(),
         ));
@@ -349,36 +351,20 @@ fn postgres_candidates(view: ViewReceiver) -> postgres::Candidates {
     })
 }
 
-/// Loads the configuration anew when its file changes; the engine puts it in force or keeps the one before.
+/// Has the configuration loaded anew when its file changes; the engine puts it in force or keeps the one before.
 async fn watch_config(
-    inputs: Inputs,
-    mut in_force: Config,
+    path: PathBuf,
+    settings: Arc<Settings>,
     changes: mpsc::Sender<engine::ConfigChange>,
     stopping: CancellationToken,
 ) {
-    let Some(path) = inputs.file() else { return };
     let mut watcher = Watcher::new(path).await;
     loop {
         tokio::select! {
             () = watcher.changed() => {}
             () = stopping.cancelled() => return,
         }
-        let change = match config::load(&inputs) {
-            Ok(new) => {
-                let fixed = config::needs_restart(&in_force, &new);
-                if fixed.is_empty() {
-                    in_force = new.clone();
-                    Ok(Box::new(new))
-                } else {
-                    Err(format!(
-                        "{} can't change while the agent runs; start it anew for that. Nothing of the changed file is in force",
-                        fixed.join(", ")
-                    ))
-                }
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        if changes.send(change).await.is_err() {
+        if !settings.reload(&changes).await {
             return;
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, tz::Offset};
-use steward_api::{Metric, MetricPoint, MetricSeries};
+use steward_api::{BaselinePoint, Metric, MetricPoint, MetricSeries};
 
 use crate::format;
 
@@ -84,6 +84,8 @@ pub struct Drawing {
     pub dots: String,
     /// The area between lowest and highest, one path for all.
     pub band: String,
+    /// The area of what is normal, one path for all; empty where that is not known.
+    pub normal: String,
     /// Values, highest first.
     pub values: Vec<Tick>,
     /// Times, oldest first.
@@ -96,6 +98,7 @@ pub fn draw(series: &MetricSeries, from: Timestamp, to: Timestamp, offset: Offse
         .points
         .iter()
         .map(|point| point.max)
+        .chain(shown_normal(series, from, to).map(|(_, _, normal)| normal.high))
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
     let (top, step) = scale(series.metric, highest);
@@ -106,6 +109,15 @@ pub fn draw(series: &MetricSeries, from: Timestamp, to: Timestamp, offset: Offse
         times: times(from, to, offset),
         ..Drawing::default()
     };
+    // A step for each hour: between two of them it is not known to change evenly.
+    for (begin, end, normal) in shown_normal(series, from, to) {
+        let (left, right) = (x(begin), x(end));
+        let (high, low) = (y(normal.high), y(normal.low));
+        let _ = write!(
+            drawing.normal,
+            "M{left:.1} {high:.1}H{right:.1}V{low:.1}H{left:.1}Z"
+        );
+    }
     for run in runs(series) {
         if let [lone] = run {
             // A line of no length shows as a dot with round ends.
@@ -136,6 +148,52 @@ pub fn draw(series: &MetricSeries, from: Timestamp, to: Timestamp, offset: Offse
         drawing.band.push('Z');
     }
     drawing
+}
+
+/// The parts of what is normal that lie between two moments, each from when to when.
+fn shown_normal(
+    series: &MetricSeries,
+    from: Timestamp,
+    to: Timestamp,
+) -> impl Iterator<Item = (Timestamp, Timestamp, &BaselinePoint)> {
+    let known = series.baseline.iter();
+    known
+        .flat_map(|baseline| {
+            let step = SignedDuration::from_secs(i64::from(baseline.step));
+            baseline.points.iter().map(move |point| (point, step))
+        })
+        .filter_map(move |(point, step)| {
+            let begin = point.at.max(from);
+            let end = point.at.checked_add(step).ok()?.min(to);
+            (begin < end).then_some((begin, end, point))
+        })
+}
+
+/// What is normal at a moment; absent where that is not known.
+pub fn normal_at(series: &MetricSeries, at: Timestamp) -> Option<&BaselinePoint> {
+    let baseline = series.baseline.as_ref()?;
+    let step = i64::from(baseline.step);
+    baseline.points.iter().find(|point| {
+        let into = at.as_second() - point.at.as_second();
+        (0..step).contains(&into)
+    })
+}
+
+/// What the area behind a chart means: `normal: 10 % to 40 %`, or that it is not known yet.
+pub fn normal_in_words(series: &MetricSeries) -> String {
+    let last = series.points.last();
+    match (
+        last.and_then(|last| normal_at(series, last.at)),
+        &series.baseline,
+    ) {
+        (Some(normal), Some(baseline)) => format!(
+            "Normal at this hour: {} to {} ({} days seen)",
+            format::metric(series.metric, normal.low),
+            format::metric(series.metric, normal.high),
+            baseline.days
+        ),
+        _ => "What is normal at this hour is not known yet".to_owned(),
+    }
 }
 
 /// Where a moment lies between two others, 0 to 1.
@@ -322,6 +380,7 @@ mod tests {
             metric,
             unit: metric.unit().to_owned(),
             step: 60,
+            baseline: None,
             points: points
                 .iter()
                 .map(|(time, value)| MetricPoint {
@@ -337,6 +396,47 @@ mod tests {
 
     fn hour() -> (Timestamp, Timestamp) {
         (samples::at("12:00:00"), samples::at("13:00:00"))
+    }
+
+    #[test]
+    fn what_is_normal_is_a_step_for_each_known_hour() {
+        let (from, to) = (samples::at("12:30:00"), samples::at("14:30:00"));
+        let mut series = series(Metric::CpuPercent, &[("14:10:00", 10.0)]);
+        assert_eq!(draw(&series, from, to, Offset::UTC).normal, "");
+        assert!(normal_in_words(&series).contains("not known yet"));
+        let point = |at, low, high| BaselinePoint {
+            at: samples::at(at),
+            low,
+            median: low,
+            high,
+        };
+        series.baseline = Some(steward_api::Baseline {
+            days: 5,
+            step: 3600,
+            points: vec![point("12:00:00", 10.0, 20.0), point("14:00:00", 40.0, 90.0)],
+        });
+        let drawing = draw(&series, from, to, Offset::UTC);
+        assert_eq!(
+            drawing.normal.matches('M').count(),
+            2,
+            "13 h is not known: {}",
+            drawing.normal
+        );
+        assert!(
+            drawing.normal.starts_with("M0.0 80.0H250.0V90.0H0.0Z"),
+            "{}",
+            drawing.normal
+        );
+        assert!(
+            drawing.values[0].label.starts_with("100"),
+            "the area has its room"
+        );
+        let words = normal_in_words(&series);
+        assert!(
+            words.contains("40") && words.contains("90") && words.contains("5 days"),
+            "{words}"
+        );
+        assert_eq!(normal_at(&series, samples::at("13:59:59")), None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod chart;
 pub mod keys;
 pub mod map;
 pub mod scroll;
+pub mod settings;
 
 #[cfg(test)]
 mod assets;

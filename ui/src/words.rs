@@ -177,9 +177,12 @@ pub fn event(event: &Event) -> (Mark, String) {
             mark(Shape::Gear, "changed", Tone::Ask),
             format!("Autonomy {from} → {to} by {by}"),
         ),
-        Event::ConfigReloaded { changed } => (
+        Event::ConfigReloaded { changed, by } => (
             mark(Shape::Gear, "read anew", Tone::Ask),
-            format!("Configuration read anew: {}", changed.join(", ")),
+            match by.as_str() {
+                "" => format!("Configuration read anew: {}", changed.join(", ")),
+                by => format!("Configuration changed by {by}: {}", changed.join(", ")),
+            },
         ),
         Event::ConfigRefused { error } => (
             mark(Shape::Cross, "refused", Tone::Bad),

@@ -118,6 +118,13 @@ endpoints! {
     GetAutonomy = Get "/api/autonomy", Some(Role::Viewer), Nothing => AutonomyReply;
     /// Changes the autonomy until the configuration changes or the agent is started anew.
     SetAutonomy = Post "/api/autonomy", Some(Role::Admin), AutonomyRequest => AutonomyReply, refuses StoreUnavailable;
+    /// The settings that can be changed: what each may be, its value and where that comes from. Never a secret.
+    GetConfig = Get "/api/config", Some(Role::Viewer), Nothing => ConfigReply;
+    /// Checks changes of settings and says what they would do to the file. Writes nothing.
+    CheckConfig = Post "/api/config/check", Some(Role::Admin), ConfigCheckRequest => ConfigCheckReply, refuses ConfigReadOnly;
+    /// Writes changes of settings to the configuration's file, whose comments stay, and puts them in force.
+    WriteConfig = Post "/api/config", Some(Role::Admin), ConfigWriteRequest => ConfigWritten,
+        refuses ConfigChanged ConfigInvalid ConfigReadOnly StoreUnavailable;
     /// Entries of the journal.
     ListJournal = Get "/api/journal", Some(Role::Viewer), JournalQuery => JournalPage, refuses StoreUnavailable;
     /// Checks the journal's hash chain.

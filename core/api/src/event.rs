@@ -195,6 +195,9 @@ pub enum Event as "Event" by "type" {
     ConfigReloaded {
         /// Keys that changed; never values.
         changed: Vec<String>,
+        /// The identity of the token that wrote them through Steward; empty where the file was changed by other means.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
     },
     /// A changed configuration was refused; the one before goes on.
     ConfigRefused {

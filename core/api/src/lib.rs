@@ -20,6 +20,7 @@ mod plan;
 mod problem;
 mod resource;
 mod session;
+mod settings;
 mod tagged;
 mod task;
 mod views;
@@ -46,6 +47,7 @@ pub use resource::{
     Unreadable,
 };
 pub use session::{Session, SignInLink, SignInRequest};
+pub use settings::*;
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,
     TaskState,

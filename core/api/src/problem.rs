@@ -37,10 +37,16 @@ pub enum ErrorCode {
     NothingToDo,
     /// 409: policy or a guard does not allow it.
     Withheld,
+    /// 409: the configuration's file is not the one that the change was made for.
+    ConfigChanged,
+    /// 409: the configuration's file can't be written by Steward.
+    ConfigReadOnly,
     /// 410: the question has lapsed.
     ApprovalExpired,
     /// 413: the request is too large.
     TooLarge,
+    /// 422: the configuration would not be valid; nothing was written.
+    ConfigInvalid,
     /// 429: too many failed attempts to sign in, or too many requests.
     TooManyRequests,
     /// 500: a fault of Steward's.
@@ -68,9 +74,12 @@ impl ErrorCode {
             | Self::PlanChanged
             | Self::PlanStale
             | Self::NothingToDo
-            | Self::Withheld => 409,
+            | Self::Withheld
+            | Self::ConfigChanged
+            | Self::ConfigReadOnly => 409,
             Self::ApprovalExpired => 410,
             Self::TooLarge => 413,
+            Self::ConfigInvalid => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::StoreUnavailable | Self::EngineUnavailable => 503,
@@ -94,8 +103,11 @@ impl ErrorCode {
             Self::PlanStale => "plan_stale",
             Self::NothingToDo => "nothing_to_do",
             Self::Withheld => "withheld",
+            Self::ConfigChanged => "config_changed",
+            Self::ConfigReadOnly => "config_read_only",
             Self::ApprovalExpired => "approval_expired",
             Self::TooLarge => "too_large",
+            Self::ConfigInvalid => "config_invalid",
             Self::TooManyRequests => "too_many_requests",
             Self::Internal => "internal",
             Self::StoreUnavailable => "store_unavailable",
@@ -120,8 +132,11 @@ impl ErrorCode {
             Self::PlanStale => "What the plan rests on has changed",
             Self::NothingToDo => "There is nothing to do",
             Self::Withheld => "Steward withholds this",
+            Self::ConfigChanged => "The configuration's file has changed meanwhile",
+            Self::ConfigReadOnly => "Steward can't write the configuration's file",
             Self::ApprovalExpired => "The question has lapsed",
             Self::TooLarge => "The request is too large",
+            Self::ConfigInvalid => "The configuration would not be valid",
             Self::TooManyRequests => "Too many requests",
             Self::Internal => "Steward made a mistake",
             Self::StoreUnavailable => "The database does not take writes",

@@ -456,6 +456,35 @@ pub struct MetricSeries {
     pub step: u32,
     /// Oldest first.
     pub points: Vec<MetricPoint>,
+    /// What is normal then, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+}
+
+/// What is normal for a metric of a resource, learned from its history by the hour of the day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Baseline {
+    /// From how many days.
+    pub days: u32,
+    /// Seconds for which each point holds.
+    pub step: u32,
+    /// Oldest first; a time without a point is one of which it is not known.
+    pub points: Vec<BaselinePoint>,
+}
+
+/// What is normal in the time from `at` on, for one step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BaselinePoint {
+    /// The beginning.
+    pub at: Timestamp,
+    /// One of twenty readings is lower.
+    pub low: f64,
+    /// Half of the readings are lower.
+    pub median: f64,
+    /// One of twenty readings is higher.
+    pub high: f64,
 }
 
 /// The reply to `GET /monitor/metrics/container/{name}`.

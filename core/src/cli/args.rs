@@ -381,6 +381,23 @@ pub(crate) enum ConfigCommand {
     },
     /// Show the configuration in force: defaults, file and environment together, without secrets
     Show,
+    /// Change a setting in the configuration file, whose comments stay; a running agent takes it up within seconds
+    Set(ConfigSet),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigSet {
+    /// The setting, such as thresholds.disk_percent
+    pub(crate) key: String,
+    /// Its value, such as 80, 5m, or a list as '["a", "b"]'
+    #[arg(required_unless_present = "default", allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
+    /// Take the setting out of the file, back to its built-in value
+    #[arg(long, conflicts_with = "value")]
+    pub(crate) default: bool,
+    /// Only show which lines of the file would change
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

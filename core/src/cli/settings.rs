@@ -3,15 +3,21 @@
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use steward_api::{Autonomy, AutonomyReply, AutonomyRequest, GetAutonomy, Nothing, SetAutonomy};
+use steward_api::{
+    Autonomy, AutonomyReply, AutonomyRequest, ConfigEdit, GetAutonomy, LineChange, Nothing,
+    SetAutonomy,
+};
 
 use super::{
     Context,
-    args::{Cli, ConfigCommand},
+    args::{Cli, ConfigCommand, ConfigSet},
     failure::{Exit, Failure},
     output::{Tone, clean},
 };
-use crate::wire;
+use crate::{
+    config::{OnDisk, WriteError, revise},
+    wire,
+};
 
 pub(super) async fn up(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
@@ -84,6 +90,7 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
                 }
             }
         }
+        ConfigCommand::Set(set) => return change(context, set),
         ConfigCommand::Show => {
             let text = crate::config::describe(&context.config()?);
             if screen.json {
@@ -98,6 +105,59 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
             }
         }
     }
+    Ok(Exit::Done)
+}
+
+/// Changes one setting in the file, by the same function and with the same limits as over HTTP.
+fn change(context: &Context, set: &ConfigSet) -> Result<Exit, Failure> {
+    let screen = &context.screen;
+    let inputs = wire::inputs(context.global.config.as_deref());
+    let in_force = context.config()?;
+    let refused = |error: WriteError| {
+        let code = match error {
+            WriteError::Changed(_) => "config_changed",
+            WriteError::ReadOnly(_) => "config_read_only",
+        };
+        Failure::new(Exit::Failed, code, error.to_string())
+    };
+    let disk = OnDisk::read(&inputs).map_err(refused)?;
+    let value = set.value.as_deref();
+    let edit = ConfigEdit {
+        key: set.key.clone(),
+        value: value.map(|text| crate::config::value_from_text(&set.key, text)),
+    };
+    let revision = revise(&inputs, &in_force, &disk, &[edit]).map_err(|problems| {
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::new(Exit::Usage, "config_invalid", all.join("\n"))
+    })?;
+    let writes = !set.dry_run && disk.text() != Some(revision.text.as_str());
+    if writes {
+        disk.write(&inputs, &revision.text).map_err(refused)?;
+    }
+    let path = disk.path().display().to_string();
+    if screen.json {
+        screen.print_json(&serde_json::json!({
+            "file": path, "written": writes, "changed": revision.changed, "lines": revision.lines,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    for line in &revision.lines {
+        let (sign, tone) = match line.change {
+            LineChange::Kept => (" ", Tone::Quiet),
+            LineChange::Removed => ("-", Tone::Bad),
+            LineChange::Added => ("+", Tone::Good),
+        };
+        let shown = format!("{:>4} {sign} {}", line.number, clean(&line.text));
+        screen.print(&format!("{}\n", screen.paint(tone, &shown)))?;
+    }
+    let end = match (revision.lines.is_empty(), set.dry_run) {
+        (true, _) => format!("{path} says so already"),
+        (false, true) => format!("{path} would change so; nothing was written"),
+        (false, false) => {
+            format!("{path} is written; a running agent takes it up within seconds")
+        }
+    };
+    screen.print(&format!("{end}\n"))?;
     Ok(Exit::Done)
 }
 

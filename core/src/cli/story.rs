@@ -173,10 +173,13 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
         Event::AutonomyChanged { from, to, by } => {
             ("⚙", Tone::Strong, format!("autonomy {from} → {to} by {by}"))
         }
-        Event::ConfigReloaded { changed } => (
+        Event::ConfigReloaded { changed, by } => (
             "⚙",
             Tone::Strong,
-            format!("configuration read anew: {}", changed.join(", ")),
+            match by.as_str() {
+                "" => format!("configuration read anew: {}", changed.join(", ")),
+                by => format!("configuration changed by {by}: {}", changed.join(", ")),
+            },
         ),
         Event::ConfigRefused { error } => (
             "✖",

@@ -20,6 +20,17 @@ pub(super) fn tree(root: &Node, file: Option<&Path>) -> Vec<Fault> {
     check.faults
 }
 
+/// Everything that is wrong with one value at a path, given whole: keys that must be there are looked for, too.
+pub(super) fn value(node: &Node, path: &str, kind: &Kind) -> Vec<Fault> {
+    let mut check = Check {
+        file: None,
+        faults: Vec::new(),
+    };
+    check.value(node, path, kind);
+    check.required(node, path, kind);
+    check.faults
+}
+
 /// Every key that must be there and is not. Looks at the merged tree, since a section may be given in parts.
 pub(super) fn missing(root: &Node, file: Option<&Path>) -> Vec<Fault> {
     let mut check = Check {

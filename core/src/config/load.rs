@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
-    Config, ConfigError, check as keys, describe,
+    Config, ConfigError, check as keys, describe, edit,
     error::Fault,
     place::{Lines, Place},
     rules, schema,
@@ -76,14 +76,7 @@ pub struct Checked {
 /// # Errors
 /// Everything that is wrong with it, each with its line or variable. Nothing of it takes effect then.
 pub fn load(inputs: &Inputs) -> Result<Config, ConfigError> {
-    let user = User {
-        is_root: rustix::process::geteuid().is_root(),
-        host: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-    };
-    load_as(inputs, &user)
+    load_as(inputs, &User::here())
 }
 
 /// Loads and checks the configuration and shows what takes effect.
@@ -158,14 +151,53 @@ pub(super) struct User {
     pub(super) host: String,
 }
 
+impl User {
+    /// Whoever runs this process, on this host.
+    fn here() -> Self {
+        Self {
+            is_root: rustix::process::geteuid().is_root(),
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+        }
+    }
+}
+
 pub(super) fn load_as(inputs: &Inputs, user: &User) -> Result<Config, ConfigError> {
-    let mut faults = Vec::new();
     let found = match inputs.file_as(user.is_root) {
         Some((path, named)) => read(&path, named, inputs).map_err(|fault| ConfigError {
             faults: vec![*fault],
         })?,
         None => None,
     };
+    load_found(inputs, user, found)
+}
+
+/// Loads and checks what the configuration would be with this text in its file.
+///
+/// # Errors
+/// As for [`load`].
+pub(super) fn load_text(inputs: &Inputs, path: &Path, text: &str) -> Result<Config, ConfigError> {
+    if text.len() as u64 > LONGEST_FILE {
+        let fault = Place::Default.fault(Some(path), "", "would be longer than 1 MiB", "");
+        return Err(ConfigError {
+            faults: vec![fault],
+        });
+    }
+    load_found(
+        inputs,
+        &User::here(),
+        Some((path.to_path_buf(), text.to_owned())),
+    )
+}
+
+fn load_found(
+    inputs: &Inputs,
+    user: &User,
+    found: Option<(PathBuf, String)>,
+) -> Result<Config, ConfigError> {
+    let mut faults = Vec::new();
     let path = found.as_ref().map(|(path, _)| path.as_path());
 
     let from_file = match &found {
@@ -219,6 +251,7 @@ pub(super) fn load_as(inputs: &Inputs, user: &User) -> Result<Config, ConfigErro
             config.admin_token = admin_token;
             config.file = found.map(|(path, _)| path);
             config.warnings = warnings::of(&config, &root, inputs);
+            config.settings = edit::settings(&root).into();
             Ok(config)
         }
         _ => Err(ConfigError { faults }),
@@ -240,7 +273,7 @@ fn internal(message: String) -> ConfigError {
 }
 
 /// Reads the file; none where nobody named it and it is not there.
-fn read(
+pub(super) fn read(
     path: &Path,
     named: bool,
     inputs: &Inputs,
@@ -287,7 +320,7 @@ fn read(
 }
 
 /// What the environment says of keys.
-fn variables_tree(inputs: &Inputs, faults: &mut Vec<Fault>) -> Node {
+pub(super) fn variables_tree(inputs: &Inputs, faults: &mut Vec<Fault>) -> Node {
     let mut root = Node::empty(Place::Default);
     // In the order of their names, so that a section as a whole comes before its keys.
     for (name, value) in &inputs.env {

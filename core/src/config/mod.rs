@@ -5,6 +5,7 @@
 //! Container labels are not read here: they arrive with each container as [`steward_api::Labels`] and are weighed in `flow::decide`.
 
 mod check;
+mod edit;
 mod error;
 mod load;
 mod matching;
@@ -23,13 +24,14 @@ mod watcher;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use steward_api::{Problem, ResourceId};
+use steward_api::{Problem, ResourceId, SettingGroup};
 
+pub use edit::{OnDisk, Revision, WriteError, revise, value_from_text};
 pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};
 pub use matching::{glob, matches_resource};
@@ -94,6 +96,9 @@ pub struct Config {
     /// What is allowed but probably not meant, in words for a person. Found while loading; never holds a secret.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// The settings that can be changed without an editor, with their values and where those come from. Never holds a secret.
+    #[serde(skip)]
+    pub settings: Arc<[SettingGroup]>,
 }
 
 /// Who this node is.

@@ -479,3 +479,15 @@ fn distance(a: &str, b: &str) -> usize {
     }
     rows[a.len()][b.len()]
 }
+
+/// What the value at a dotted path may be; none where no key is there. Lists are not entered.
+pub(super) fn kind_of(path: &str) -> Option<&'static Kind> {
+    path.split('.').try_fold(&ROOT, |kind, name| match kind {
+        Kind::Table(keys) => keys
+            .iter()
+            .find(|key| key.name == name)
+            .map(|key| &key.kind),
+        Kind::Map(Names::Words(_, words), of) if words().contains(&name) => Some(*of),
+        _ => None,
+    })
+}

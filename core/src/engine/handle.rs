@@ -12,7 +12,7 @@ use steward_api::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::ports::Store;
+use crate::{config::Config, ports::Store};
 
 /// Who asks for something, as authenticated by the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,12 @@ pub(crate) enum Request {
         resource: ResourceId,
         reply: oneshot::Sender<Result<LogTail, ProblemDetails>>,
     },
+    /// A configuration that was written by a person through Steward.
+    Reconfigure {
+        config: Box<Config>,
+        by: String,
+        reply: oneshot::Sender<()>,
+    },
     /// Read everything now instead of at the next tick.
     Refresh,
 }
@@ -99,6 +105,7 @@ pub struct Handle {
     pub(crate) events: broadcast::Sender<Arc<Envelope>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<crate::engine::metrics::Metrics>,
+    pub(crate) settings: Arc<crate::engine::Settings>,
 }
 
 impl Handle {
@@ -120,6 +127,24 @@ impl Handle {
     /// The engine's metrics, for Prometheus.
     pub fn metrics(&self) -> &crate::engine::metrics::Metrics {
         &self.metrics
+    }
+
+    /// The configuration's keeper.
+    pub fn settings(&self) -> Arc<crate::engine::Settings> {
+        Arc::clone(&self.settings)
+    }
+
+    /// Puts a configuration in force that was just written to its file. Only its keeper calls this.
+    ///
+    /// # Errors
+    /// Where the engine is ending.
+    pub(super) async fn reconfigure(
+        &self,
+        config: Box<Config>,
+        by: String,
+    ) -> Result<(), ProblemDetails> {
+        self.ask(|reply| Request::Reconfigure { config, by, reply })
+            .await
     }
 
     /// Says yes to a task's plan. The only way for a person to let something be done.

@@ -12,6 +12,7 @@ mod incidents;
 mod ledger;
 pub mod metrics;
 mod requests;
+mod settings;
 mod sources;
 mod startup;
 mod state;
@@ -35,6 +36,10 @@ use crate::{
 
 pub use board::Board;
 pub use handle::{Caller, Handle, View};
+pub use settings::Settings;
+
+/// What is normal for a metric; see [`crate::flow::learn::baseline`].
+pub use crate::flow::learn::baseline;
 
 /// Events that a slow reader may lag behind before it has to read the journal.
 const EVENT_BUFFER: usize = 1024;
@@ -73,6 +78,8 @@ pub struct Parts {
     pub board: Board,
     /// Configurations that changed on disk.
     pub config_changes: mpsc::Receiver<ConfigChange>,
+    /// The configuration's keeper.
+    pub settings: Arc<Settings>,
     /// Cancelled when the agent is to end.
     pub stopping: CancellationToken,
 }
@@ -91,6 +98,7 @@ pub async fn start(parts: Parts) -> Result<(Handle, JoinHandle<()>), StoreError>
         events: events.clone(),
         store: Arc::clone(&parts.store),
         metrics: Arc::default(),
+        settings: Arc::clone(&parts.settings),
     };
     let state = startup::begin(parts, stimuli, events, Arc::clone(&handle.metrics)).await?;
     let running = tokio::spawn(state.run(stimulus_receiver, request_receiver));

@@ -15,6 +15,7 @@ use super::{
     stimulus::{Answer, Stimulus},
 };
 use crate::{
+    config::Config,
     flow::{
         act::words,
         tasks::{TaskInput, takes_answer},
@@ -87,6 +88,11 @@ impl State {
                 let outcome = self.set_autonomy(level, &caller).await;
                 self.put_up();
                 let _ = reply.send(outcome);
+            }
+            Request::Reconfigure { config, by, reply } => {
+                self.put_in_force(config, by).await;
+                self.put_up();
+                let _ = reply.send(());
             }
             Request::LogTail { resource, reply } => self.log_tail(resource, reply),
             Request::Refresh => {
@@ -355,13 +361,19 @@ impl State {
                 return self.commit(vec![Event::ConfigRefused { error }]).await;
             }
         };
+        self.put_in_force(new, String::new()).await;
+    }
+
+    /// Puts a configuration in force; `by` is who wrote it, empty where the file was changed by other means.
+    async fn put_in_force(&mut self, new: Box<Config>, by: String) {
+        self.is_dirty = true;
         self.config_error = None;
         let changed = crate::config::diff(&self.config, &new);
         if changed.is_empty() {
             return;
         }
         tracing::info!(?changed, "configuration read anew");
-        let mut events = vec![Event::ConfigReloaded { changed }];
+        let mut events = vec![Event::ConfigReloaded { changed, by }];
         if new.autonomy.level != self.config.autonomy.level && new.autonomy.level != self.autonomy {
             events.push(Event::AutonomyChanged {
                 from: self.autonomy,

@@ -13,7 +13,7 @@ use rand::TryRng;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use steward_api::Role;
+use steward_api::{Role, TokenName};
 use subtle::ConstantTimeEq;
 
 /// The token file's name in the data directory.
@@ -176,6 +176,16 @@ impl Tokens {
             .iter()
             .max_by_key(|known| (known.role, known.identity != ENVIRONMENT_IDENTITY))
             .map(|known| known.identity.as_str())
+    }
+
+    /// Whose tokens there are and what they allow; never a token.
+    pub(super) fn names(&self) -> Vec<TokenName> {
+        let named = |known: &Known| TokenName {
+            name: known.identity.clone(),
+            role: known.role,
+            environment: known.identity == ENVIRONMENT_IDENTITY,
+        };
+        self.known.iter().map(named).collect()
     }
 
     /// Whose token this is and what it allows; absent where it is nobody's. Takes the same time whichever token it is, or none.

@@ -260,6 +260,8 @@ impl SqlStore {
             unit: query.metric.unit().to_owned(),
             step: u32::try_from(step).unwrap_or(u32::MAX),
             points,
+            // That is learned of the history, not kept with it.
+            baseline: None,
         })
     }
 }

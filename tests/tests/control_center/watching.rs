@@ -37,7 +37,9 @@ async fn a_death_and_its_healing_are_seen_without_a_reload() -> Result<()> {
         .await?;
     browser.see(&id("page-incident")).await?;
     browser.says(&id("timeline"), "detected").await?;
-    browser.says(&id("incident-state"), "healed by Steward").await?;
+    browser
+        .says(&id("incident-state"), "healed by Steward")
+        .await?;
     let told = browser.page_text().await?;
     for word in ["exit code 3", "Restart", "stable for"] {
         assert!(

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use steward_api::{Autonomy, Event, GetStatus, Health, Nothing, TaskState, Verdict};
+use steward_api::{
+    Autonomy, ConfigEdit, ConfigWriteRequest, ErrorCode, Event, GetConfig, GetStatus, Health,
+    Nothing, SettingOrigin, TaskState, Verdict, WriteConfig,
+};
 use steward_tests::{agent::Agent, lab_or_skip};
 
 use crate::account::{SOON, check_journal, check_restarts, wait_until_idle};
@@ -121,7 +124,7 @@ async fn changed_on_disk_it_is_read_anew_or_refused_while_the_old_one_goes_on() 
         })
         .await?;
     match &reloaded.event {
-        Event::ConfigReloaded { changed } => {
+        Event::ConfigReloaded { changed, .. } => {
             for key in ["autonomy.level", "thresholds.container_cpu_percent"] {
                 assert!(
                     changed
@@ -298,5 +301,155 @@ async fn told_to_stop_it_ends_in_good_order() -> Result<()> {
         tasks[0].result
     );
     assert_eq!(check_restarts(&agent, &engine, &web.name).await?, 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_written_over_http_is_in_force_and_the_files_comments_stay() -> Result<()> {
+    let agent = alone().set("autonomy.level", "observe").start().await?;
+    let file = agent.config_file();
+    let commented = format!(
+        "# mine\n{}\n# the NAS is large\n[thresholds]\ndisk_percent = 85 # ask Evin\n",
+        std::fs::read_to_string(&file)?
+    );
+    std::fs::write(&file, &commented)?;
+    let shown = agent.call::<GetConfig>(&Nothing {}).await?;
+    ensure!(shown.file.writable, "{:?}", shown.file);
+    let edit = |key: &str, value: serde_json::Value| ConfigEdit {
+        key: key.to_owned(),
+        value: Some(value),
+    };
+    let request = ConfigWriteRequest {
+        hash: shown.file.hash.clone(),
+        edits: vec![
+            edit("thresholds.disk_percent", 80.into()),
+            edit("guards.max_back_off", "5m".into()),
+        ],
+    };
+    let tokens: toml::Table =
+        std::fs::read_to_string(agent.data_dir().join("tokens.toml"))?.parse()?;
+    let viewer = tokens["token"]
+        .as_array()
+        .and_then(|all| {
+            all.iter()
+                .find(|one| one["role"].as_str() == Some("viewer"))
+        })
+        .and_then(|one| one["secret"].as_str())
+        .context("there is no viewer's token")?
+        .to_owned();
+    // Somebody who may only look may not change, and nothing that is wrong is written.
+    let refused = agent
+        .try_call_as::<WriteConfig>(&viewer, "", &request)
+        .await?;
+    assert_eq!(
+        refused.map_err(|problem| problem.code),
+        Err(ErrorCode::Forbidden)
+    );
+    let wrong = ConfigWriteRequest {
+        edits: vec![edit("scripts.evil.command", "/bin/sh".into())],
+        ..request.clone()
+    };
+    let refused = agent.try_call_at::<WriteConfig>("", &wrong).await?;
+    assert_eq!(
+        refused.map_err(|problem| problem.code),
+        Err(ErrorCode::ConfigInvalid)
+    );
+    assert_eq!(std::fs::read_to_string(&file)?, commented);
+
+    let written = agent.call::<WriteConfig>(&request).await?;
+    ensure!(written.in_force, "{written:?}");
+    let text = std::fs::read_to_string(&file)?;
+    assert!(
+        text.starts_with(&commented.replace("= 85 #", "= 80 #")),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("[guards]\nmax_back_off = \"5m\"\n"),
+        "{text}"
+    );
+    // In force when the reply comes, and on the record with who it was, without the values.
+    let shown = agent.call::<GetConfig>(&Nothing {}).await?;
+    let disk = shown
+        .settings()
+        .find(|one| one.key == "thresholds.disk_percent")
+        .context("it is not shown")?;
+    assert_eq!(disk.value, 80);
+    assert!(
+        matches!(disk.origin, SettingOrigin::File { .. }),
+        "{disk:?}"
+    );
+    let entry = agent
+        .wait_for_entry(
+            "the change",
+            SOON,
+            |entry| matches!(&entry.event, Event::ConfigReloaded { by, .. } if !by.is_empty()),
+        )
+        .await?;
+    match &entry.event {
+        Event::ConfigReloaded { changed, .. } => {
+            assert_eq!(changed, &["guards.max_back_off", "thresholds.disk_percent"]);
+        }
+        other => panic!("{other:?}"),
+    }
+
+    // Who made changes for the file as it was before is refused.
+    let refused = agent.try_call_at::<WriteConfig>("", &request).await?;
+    assert_eq!(
+        refused.map_err(|problem| problem.code),
+        Err(ErrorCode::ConfigChanged)
+    );
+    // Of two at the same moment one wins, and the file is whole.
+    let race = |value: i64| ConfigWriteRequest {
+        hash: shown.file.hash.clone(),
+        edits: vec![edit("thresholds.disk_percent", value.into())],
+    };
+    let (one, other) = (race(70), race(60));
+    let (one, other) = tokio::join!(
+        agent.try_call_at::<WriteConfig>("", &one),
+        agent.try_call_at::<WriteConfig>("", &other)
+    );
+    let (one, other) = (one?, other?);
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    let text = std::fs::read_to_string(&file)?;
+    let winner = if one.is_ok() { "= 70 #" } else { "= 60 #" };
+    assert!(text.contains(winner), "{text}");
+
+    // The command line does the same to the same file, and shows what it would do.
+    let before = std::fs::read_to_string(&file)?;
+    let dry = agent
+        .cli(&[
+            "config",
+            "set",
+            "--dry-run",
+            "thresholds.disk_percent",
+            "77",
+        ])
+        .await?;
+    let words = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(
+        dry.status.success() && words.contains("+ disk_percent = 77 # ask Evin"),
+        "{dry:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&file)?, before);
+    let set = agent
+        .cli(&["config", "set", "thresholds.disk_percent", "--default"])
+        .await?;
+    assert!(set.status.success(), "{set:?}");
+    let text = std::fs::read_to_string(&file)?;
+    assert!(text.contains("[thresholds]\n# ask Evin\n"), "{text}");
+    agent
+        .wait(
+            "the default to be in force",
+            SOON,
+            || async {
+                let shown = agent.call::<GetConfig>(&Nothing {}).await?;
+                let all: Vec<_> = shown.settings().cloned().collect();
+                Ok(all
+                    .into_iter()
+                    .find(|one| one.key == "thresholds.disk_percent"))
+            },
+            |disk| disk.as_ref().is_some_and(|disk| disk.value == 85),
+        )
+        .await?;
     Ok(())
 }

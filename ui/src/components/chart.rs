@@ -103,12 +103,18 @@ pub(crate) fn chart(
                         aria-label=move || {
                             shown()
                                 .map(|covered| {
-                                    format!("{}: {}", chart::name(metric), chart::in_words(&covered.series))
+                                    format!(
+                                        "{}: {} {}.",
+                                        chart::name(metric),
+                                        chart::in_words(&covered.series),
+                                        chart::normal_in_words(&covered.series),
+                                    )
                                 })
                                 .unwrap_or_default()
                         }
                     >
                         <path class="grid" d=part(|drawing| grid(&drawing.values))></path>
+ <path class="normal" d=part(|drawing| drawing.normal.clone())></path>
                         <path class="band" d=part(|drawing| drawing.band.clone())></path>
                         <path class="line" d=part(|drawing| drawing.line.clone())></path>
                         <path class="dots" d=part(|drawing| drawing.dots.clone())></path>
@@ -127,6 +133,15 @@ pub(crate) fn chart(
                     }}
                 </div>
             </div>
+            <p class="legend quiet small" data-testid="chart-normal">
+                <span class="normal-mark" aria-hidden="true"></span>
+                {move || {
+                    shown()
+                        .filter(|covered| !covered.series.points.is_empty())
+                        .map(|covered| chart::normal_in_words(&covered.series))
+                        .unwrap_or_default()
+                }}
+            </p>
         </figure>
     }
     .into_any()

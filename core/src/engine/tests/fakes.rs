@@ -482,6 +482,7 @@ impl Rig {
         let stopping = CancellationToken::new();
         let board = Board::new(NODE, now(), Autonomy::Assist);
         let parts = Parts {
+            settings: Arc::new(crate::engine::Settings::new(config.clone(), None)),
             config,
             clock: Arc::new(Wall),
             store: Arc::clone(&store) as Arc<dyn Store>,

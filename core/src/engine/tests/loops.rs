@@ -344,7 +344,7 @@ async fn another_configuration_replaces_the_sources() {
     rig.config_changes.send(Ok(Box::new(config))).await.unwrap();
     let changed = rig
         .event("the reload", |entry| match &entry.event {
-            Event::ConfigReloaded { changed } => Some(changed.clone()),
+            Event::ConfigReloaded { changed, .. } => Some(changed.clone()),
             _ => None,
         })
         .await;

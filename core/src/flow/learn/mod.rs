@@ -3,6 +3,8 @@
 //! What flows in: how each step of a plan ended. What flows out: the record of that remedy for that problem on that resource, which
 //! `decide` weighs the next time. A step that was not done says nothing of the remedy and is not counted.
 
+pub mod baseline;
+
 use std::collections::BTreeMap;
 
 use steward_api::{ActionName, Problem, RemedyRecord, ResourceId, StepResult};

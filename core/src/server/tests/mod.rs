@@ -1,6 +1,7 @@
 //! The server over real TCP: a world with a hand-made picture, a store in memory and an engine that a test answers for.
 
 mod browser;
+mod config;
 mod contract;
 mod events;
 pub(super) mod fixture;

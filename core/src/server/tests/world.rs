@@ -28,7 +28,8 @@ use tokio::{
 
 use super::fixture;
 use crate::{
-    engine::{Handle, View, handle::Request, metrics::Metrics},
+    config::{Inputs, load},
+    engine::{Handle, Settings, View, handle::Request, metrics::Metrics},
     ports::{Fact, Memory, Retention, Sample, Store, StoreError},
     server::{Hosts, Tokens, Web, serve},
 };
@@ -246,6 +247,7 @@ impl Store for FakeStore {
                 })
                 .into_iter()
                 .collect(),
+            baseline: None,
         })
     }
 }
@@ -259,6 +261,9 @@ pub(in crate::server) struct World {
     pub(in crate::server) events: broadcast::Sender<Arc<Envelope>>,
     pub(in crate::server) handle: Handle,
     pub(in crate::server) web: Web,
+    /// The configuration's file; there is none at first.
+    pub(in crate::server) config: std::path::PathBuf,
+    _folder: tempfile::TempDir,
     /// What was asked of the engine, in words.
     pub(in crate::server) asked: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -284,6 +289,26 @@ pub(in crate::server) fn tokens() -> Tokens {
         None,
     )
     .unwrap()
+}
+
+/// What is in force where the file is not there yet.
+fn settings(file: &std::path::Path) -> Arc<Settings> {
+    let inputs = Inputs {
+        path: None,
+        env: [
+            ("HOME", "/nonexistent/home".to_owned()),
+            ("STEWARD_DATA_DIR", "/nonexistent/data".to_owned()),
+            ("STEWARD__GUARDS__BLAST_RADIUS", "7".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+    };
+    let config = load(&inputs).unwrap();
+    let inputs = Inputs {
+        path: Some(file.to_path_buf()),
+        ..inputs
+    };
+    Arc::new(Settings::new(config, Some(inputs)))
 }
 
 impl World {
@@ -312,7 +337,10 @@ impl World {
         let (view, watching) = watch::channel(Arc::new(fixture::view()));
         let (events, _) = broadcast::channel(buffer);
         let (requests, receiver) = mpsc::channel(64);
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("steward.toml");
         let handle = Handle {
+            settings: settings(&config),
             requests,
             view: watching,
             events: events.clone(),
@@ -336,6 +364,8 @@ impl World {
             events,
             handle,
             web,
+            config,
+            _folder: folder,
             asked,
             stop: Some(stop),
             server,
@@ -491,6 +521,11 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
             } => {
                 note(format!("autonomy {level} {caller:?}"));
                 let _ = reply.send(Ok(level));
+            }
+            Request::Reconfigure { config, by, reply } => {
+                let disk = config.thresholds.disk_percent;
+                note(format!("reconfigure by {by}, disk {disk}"));
+                let _ = reply.send(());
             }
             Request::LogTail { resource, reply } => {
                 let lines = vec!["ready".to_owned(), "listening".to_owned()];

@@ -1,4 +1,4 @@
-//! Settings: the connection, the autonomy, and how the agent is set up. What the contract has no way to change is shown to be read.
+//! What the agent is set up with and how it does: the connection, sources, schedules, the database, versions. Read, not changed, here.
 
 use leptos::{prelude::*, task::spawn_local};
 use steward_api::{ScheduleStatus, SourceStatus, StatusReply};
@@ -6,61 +6,14 @@ use steward_api::{ScheduleStatus, SourceStatus, StatusReply};
 use crate::{
     app::{App, Theme},
     bridge::browser,
-    components::{autonomy, marks::mark, text},
+    components::{marks::mark, text},
     deeds, format,
     marks::{Mark, Shape, Tone},
     store::Part,
     sync,
 };
 
-/// The screen.
-pub(super) fn page(app: App) -> AnyView {
-    let store = app.store;
-    let status = Memo::new(move |_| store.read(&[Part::Status], |world| world.status.clone()));
-    let part = move |shown: fn(App, &StatusReply) -> AnyView| {
-        move || {
-            status
-                .get()
-                .map_or_else(text::reading, |status| shown(app, &status))
-        }
-    };
-    view! {
-        <div class="page" data-testid="page-settings">
-            <div class="heading">{text::title("Settings")}</div>
-            <div class="columns-2 even">
-                <div class="stack">
-                    {connection(app)}
-                    <section aria-label="Autonomy">
-                        {text::heading("Autonomy", None)}
-                        <div class="card">{autonomy::switch(app)}</div>
-                    </section>
-                    {appearance(app)}
-                </div>
-                <div class="stack">
-                    <section aria-label="Sources" data-testid="sources">
-                        {text::heading("Sources", None)} <div class="card">{part(sources)}</div>
-                    </section>
-                    <section aria-label="Schedules" data-testid="schedules">
-                        {text::heading("Schedules", None)} <div class="card">{part(schedules)}</div>
-                    </section>
-                    <section aria-label="Database" data-testid="database">
-                        {text::heading("Database", None)} <div class="card">{part(database)}</div>
-                    </section>
-                    <section aria-label="Versions" data-testid="versions">
-                        {text::heading("Versions", None)} <div class="card">{part(versions)}</div>
-                    </section>
-                    <section aria-label="Configuration" data-testid="configuration">
-                        {text::heading("Configuration", None)}
-                        <div class="card">{part(configuration)}</div>
-                    </section>
-                </div>
-            </div>
-        </div>
-    }
-    .into_any()
-}
-
-fn connection(app: App) -> AnyView {
+pub(super) fn connection(app: App) -> AnyView {
     let store = app.store;
     sync::look_at_session(app);
     let who = move || {
@@ -113,7 +66,7 @@ fn connection(app: App) -> AnyView {
     .into_any()
 }
 
-fn appearance(app: App) -> AnyView {
+pub(super) fn appearance(app: App) -> AnyView {
     let themes: Vec<AnyView> = Theme::ALL
         .into_iter()
         .map(|theme| {
@@ -149,7 +102,7 @@ fn appearance(app: App) -> AnyView {
     .into_any()
 }
 
-fn sources(app: App, status: &StatusReply) -> AnyView {
+pub(super) fn sources(app: App, status: &StatusReply) -> AnyView {
     if status.sources.is_empty() {
         return text::empty(
             "No source is set up.",
@@ -200,7 +153,7 @@ fn source(app: App, source: &SourceStatus) -> AnyView {
     .into_any()
 }
 
-fn schedules(app: App, status: &StatusReply) -> AnyView {
+pub(super) fn schedules(app: App, status: &StatusReply) -> AnyView {
     if status.schedules.is_empty() {
         return text::empty(
             "No schedule is set up.",
@@ -237,7 +190,7 @@ fn schedule(app: App, schedule: &ScheduleStatus) -> AnyView {
     .into_any()
 }
 
-fn database(_app: App, status: &StatusReply) -> AnyView {
+pub(super) fn database(_app: App, status: &StatusReply) -> AnyView {
     let store = &status.store;
     let state = if store.writable {
         Mark {
@@ -273,7 +226,7 @@ fn database(_app: App, status: &StatusReply) -> AnyView {
     .into_any()
 }
 
-fn versions(app: App, status: &StatusReply) -> AnyView {
+pub(super) fn versions(app: App, status: &StatusReply) -> AnyView {
     let rows: Vec<AnyView> = status
         .versions
         .iter()
@@ -293,29 +246,6 @@ fn versions(app: App, status: &StatusReply) -> AnyView {
             {text::fact("This page", env!("CARGO_PKG_VERSION"))}
             {text::fact("Agent started", text::ago(app.store, status.started_at))} {rows}
         </dl>
-    }
-    .into_any()
-}
-
-fn configuration(_app: App, status: &StatusReply) -> AnyView {
-    let error = status.config_error.clone().map(|error| {
-        view! {
-            <div class="failed" role="alert">
-                <p class="strong">
-                    "The configuration on disk is refused; the one before goes on."
-                </p>
-                <p>{error}</p>
-            </div>
-        }
-    });
-    view! {
-        {error}
-        <p>
-            "Policies, thresholds, schedules and sources are set in the configuration file on the agent's machine. A change there is read at once; a faulty one is refused with its line, and shows here."
-        </p>
-        <p class="quiet small">
-            "Tokens are in " <code>"tokens.toml"</code> " in its data directory."
-        </p>
     }
     .into_any()
 }
