@@ -112,12 +112,12 @@ impl Field {
         format!("hint-{0} problem-{0}", self.setting.key)
     }
 
-    fn held(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+    fn held(&self) -> impl Fn() -> bool + Clone + Send + Sync + use<> {
         let (form, is_locked) = (self.form, self.is_locked);
         move || is_locked || !form.may_change() || form.saving.get()
     }
 
-    fn invalid(&self) -> impl Fn() -> &'static str + Send + Sync + 'static {
+    fn invalid(&self) -> impl Fn() -> &'static str + Send + Sync + use<> {
         let problem = self.problem;
         move || {
             if problem.with(Option::is_some) {
