@@ -33,7 +33,7 @@ pub fn byte_count(count: u64) -> String {
 pub fn percent(value: f64) -> String {
     if value > 0.0 && value < 0.5 {
         "< 1 %".to_owned()
-    } else if value < 100.0 && value >= 99.5 {
+    } else if (99.5..100.0).contains(&value) {
         "99 %".to_owned()
     } else {
         format!("{value:.0} %")
@@ -191,7 +191,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

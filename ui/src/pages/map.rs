@@ -39,7 +39,7 @@ pub(super) fn page(app: App) -> AnyView {
             {resources::filters(app, filter, Route::Map)}
             <p class="quiet small">
                 "Lines lead from left to right, from who needs something to what is needed. "
-                {move || drawn.with(|map| rest(map))}
+                {move || drawn.with(rest)}
             </p>
             <div class="card map" data-testid="map">
                 {move || {

@@ -147,7 +147,7 @@ pub(super) fn log(app: App, id: ResourceId) -> AnyView {
             return read();
         }
         seconds.update_value(|seconds| *seconds += 1);
-        let due = seconds.get_value() % LOG_EVERY == 0;
+        let due = seconds.get_value().is_multiple_of(LOG_EVERY);
         if due
             && follow.get_untracked()
             && !browser::is_hidden()

@@ -236,7 +236,7 @@ fn log(app: App, task: &Task) -> AnyView {
 fn line(entry: &ExecutionEntry, begun: jiff::Timestamp) -> AnyView {
     let after = entry.timestamp.duration_since(begun).as_secs_f64();
     // What came before the beginning (an approval, a wait) has its time of day; the rest the time since.
-    let when = if after < 0.0 || after > 3600.0 {
+    let when = if !(0.0..=3600.0).contains(&after) {
         browser::clock(entry.timestamp)
     } else {
         format!("+{after:.2} s")
