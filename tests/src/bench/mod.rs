@@ -3,6 +3,7 @@
 //! What flows through: a real engine with 200 containers, simulated ones with up to 10,000, deaths, kills of the agent; a table out. What it
 //! never does: count the load's own cost as the agent's (the simulated engine is another process), or leave containers behind, also on Ctrl-C.
 
+mod control_center;
 mod kill;
 mod real;
 mod simulated;
@@ -36,6 +37,8 @@ pub struct Extent {
     pub simulated_deaths: u32,
     /// How often the list of 1,000 resources is asked for.
     pub lists: usize,
+    /// Deaths that are looked for on screen.
+    pub events_seen: u32,
     /// How often the agent is killed.
     pub kills: usize,
 }
@@ -51,6 +54,7 @@ impl Extent {
         simulated_cycles: 3,
         simulated_deaths: 100,
         lists: 1_000,
+        events_seen: 60,
         kills: 20,
     };
     /// Less of everything: under four minutes.
@@ -63,6 +67,7 @@ impl Extent {
         simulated_cycles: 3,
         simulated_deaths: 20,
         lists: 200,
+        events_seen: 15,
         kills: 4,
     };
 }
@@ -77,6 +82,7 @@ pub async fn run(extent: Extent) -> Result<()> {
         real::measure(extent).await,
         simulated::list(extent).await,
         simulated::measure(extent).await,
+        control_center::measure(extent).await,
         kill::measure(extent).await,
     ] {
         match part {

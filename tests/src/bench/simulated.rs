@@ -13,7 +13,7 @@ use crate::{
 
 const MINUTES: Duration = Duration::from_secs(180);
 
-async fn agent_on(sim: &Sim, cycle_seconds: u64) -> Result<Agent> {
+pub(super) async fn agent_on(sim: &Sim, cycle_seconds: u64) -> Result<Agent> {
     let agent = as_in_life(Agent::for_host(&sim.host()), cycle_seconds)
         .start()
         .await?;
