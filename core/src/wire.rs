@@ -106,7 +106,7 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let _lock = lock_data_dir(&dir)?;
     let tokens =
         Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
-    let web = web::web(&config)?;
+    let web = web::web(&config, &tokens)?;
     let store = store::open(&database_url(&config), &dir).await?;
     let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
         format!(

@@ -7,10 +7,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The workspace's root.
+/// The workspace's root: of the checkout that was asked, as cargo says it when it starts this. Where two share a target directory, this
+/// program may have been built in the other one.
 pub(crate) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().map_or_else(|| own.clone(), Path::to_path_buf)
 }
 
 /// A call of the cargo that called this.

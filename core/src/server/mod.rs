@@ -26,7 +26,6 @@ mod web;
 use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
-    path::Path,
     sync::{Arc, atomic::AtomicI64},
     time::Duration,
 };
@@ -146,7 +145,7 @@ where
 
 /// The same as a router, to be called in process: by the desktop, without a port.
 pub fn router(handle: Handle, tokens: Tokens) -> Router {
-    let web = Web::new(Path::new(""), Hosts::default(), None);
+    let web = Web::new(&tokens.mark(), Hosts::default(), None);
     assemble(handle, tokens, web, CancellationToken::new())
 }
 

@@ -8,7 +8,6 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     io,
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -111,9 +110,9 @@ struct Link {
 }
 
 impl Sessions {
-    /// None yet. Cookies are shared by all ports of a host, so the cookie's name holds a mark of the agent: that of its data directory.
-    pub(super) fn new(data_dir: &Path) -> Self {
-        let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
+    /// None yet. Cookies are shared by all ports of a host, so the cookie's name holds something of the agent's mark.
+    pub(super) fn new(mark: &[u8]) -> Self {
+        let digest = Sha256::digest(mark);
         Self {
             cookie: format!("steward-{}", hexadecimal(&digest[..6])),
             sessions: Mutex::default(),

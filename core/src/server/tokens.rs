@@ -188,6 +188,17 @@ impl Tokens {
         self.known.iter().map(named).collect()
     }
 
+    /// Bytes that no other agent has, since no other has these tokens, and that are the same as long as the tokens are. They tell nothing of
+    /// them.
+    pub fn mark(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(b"the mark of an agent");
+        for known in &self.known {
+            digest.update(known.hash);
+        }
+        digest.finalize().into()
+    }
+
     /// Whose token this is and what it allows; absent where it is nobody's. Takes the same time whichever token it is, or none.
     pub fn check(&self, token: &str) -> Option<(&str, Role)> {
         let given = hash(token.as_bytes());

@@ -1,9 +1,9 @@
 //! What the server needs for browsers, put together: sessions, the names it is known by, and whether it is reached over TLS.
 //!
-//! What flows through: the data directory, names and certificate at start; a one-time link for whoever starts the agent. What it never does:
+//! What flows through: names and certificate at start; a one-time link for whoever starts the agent. What it never does:
 //! know the configuration, or let a request in.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use steward_api::SignInLink;
 use tokio::time::Instant;
@@ -34,10 +34,11 @@ impl std::fmt::Debug for Web {
 }
 
 impl Web {
-    /// For the agent with this data directory, known by these names, with this certificate where there is one.
-    pub fn new(data_dir: &Path, hosts: Hosts, tls: Option<Tls>) -> Self {
+    /// For the agent with this mark (bytes that no other agent has; see [`super::Tokens::mark`]), known by these names, with this
+    /// certificate where there is one.
+    pub fn new(mark: &[u8], hosts: Hosts, tls: Option<Tls>) -> Self {
         Self {
-            sessions: Arc::new(Sessions::new(data_dir)),
+            sessions: Arc::new(Sessions::new(mark)),
             hosts,
             tls,
         }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     config::{Config, TlsMode},
-    server::{Hosts, Tls, TlsError, Web},
+    server::{Hosts, Tls, TlsError, Tokens, Web},
 };
 
 /// This machine's name in the network.
@@ -25,7 +25,7 @@ fn machine() -> String {
 ///
 /// # Errors
 /// Where the certificate can't be used or made.
-pub(super) fn web(config: &Config) -> Result<Web, TlsError> {
+pub(super) fn web(config: &Config, tokens: &Tokens) -> Result<Web, TlsError> {
     let machine = machine();
     let server = &config.server;
     let names = server.allowed_hosts.iter().map(String::as_str);
@@ -38,7 +38,7 @@ pub(super) fn web(config: &Config) -> Result<Web, TlsError> {
         )?),
         TlsMode::Files => Some(from_files(config)?),
     };
-    Ok(Web::new(&config.data_dir, hosts, tls))
+    Ok(Web::new(&tokens.mark(), hosts, tls))
 }
 
 fn from_files(config: &Config) -> Result<Tls, TlsError> {

@@ -75,14 +75,20 @@ async fn size(agent: &Agent) -> Result<Row> {
     Ok(Row::new(
         "control center, its wasm as it travels (gzip)",
         "≤ 400 KB",
-        format!("{} KB; with all that belongs to it {} KB", wasm / 1000, all / 1000),
+        format!(
+            "{} KB; with all that belongs to it {} KB",
+            wasm / 1000,
+            all / 1000
+        ),
         verdict,
     ))
 }
 
 async fn enter(browser: &Browser, agent: &Agent) -> Result<()> {
     browser.open(agent.url()).await?;
-    browser.type_into("[data-testid=token]", ADMIN_TOKEN).await?;
+    browser
+        .type_into("[data-testid=token]", ADMIN_TOKEN)
+        .await?;
     browser.click("[data-testid=sign-in]").await?;
     browser.see("[data-testid=link][data-state=live]").await?;
     Ok(())

@@ -5,6 +5,7 @@ mod answers;
 mod connection;
 mod many;
 mod pages;
+mod settings;
 mod watching;
 
 use std::time::Duration;

@@ -29,9 +29,10 @@ fn main() -> Result<()> {
             other => bail!("`{other}` is not understood: there are --debug and --release"),
         }
     }
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("this package stands in ui/bindgen")?;
+    // Of the checkout that was asked, as cargo says it: this program may have been built in another that shares the target directory.
+    let own = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let ui = own.parent().context("this package stands in ui/bindgen")?;
     let target = env::var_os("STEWARD_UI_TARGET_DIR")
         .or_else(|| env::var_os("CARGO_TARGET_DIR"))
         .map_or_else(|| ui.join("target"), PathBuf::from);

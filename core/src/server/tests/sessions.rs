@@ -5,7 +5,7 @@ use super::*;
 const NO_TIME: Duration = Duration::ZERO;
 
 fn sessions() -> Sessions {
-    Sessions::new(Path::new("/data/one"))
+    Sessions::new(b"one")
 }
 
 fn begin(sessions: &Sessions, identity: &str, now: Instant) -> Key {
@@ -128,7 +128,7 @@ fn a_cookie_is_kept_from_scripts_and_other_sites_and_two_agents_have_two() {
     assert!(!cookie.contains("Domain"));
     assert!(!one.cookie(&id, LONGEST, false).contains("Secure"));
     assert!(one.no_cookie(false).contains("Max-Age=0"));
-    let other = Sessions::new(Path::new("/data/two"));
+    let other = Sessions::new(b"two");
     assert_ne!(one.cookie, other.cookie);
     let headers = |text: String| HeaderMap::from_iter([(header::COOKIE, text.parse().unwrap())]);
     let both = headers(format!("{}=x; {}={id}; z=1", other.cookie, one.cookie));

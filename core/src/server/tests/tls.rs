@@ -148,7 +148,7 @@ fn a_changed_certificate_is_taken_and_a_broken_one_is_not() {
 async fn world(dir: &Path) -> (World, reqwest::Client, String) {
     let tls = Tls::generated(dir, names()).unwrap();
     let pem = std::fs::read(tls.cert_file()).unwrap();
-    let world = World::with(64, Web::new(dir, Hosts::default(), Some(tls))).await;
+    let world = World::with(64, Web::new(b"one", Hosts::default(), Some(tls))).await;
     let url = world.address.replace("http://", "https://");
     let client = reqwest::Client::builder()
         .no_proxy()

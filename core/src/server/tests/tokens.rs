@@ -143,6 +143,14 @@ fn a_directory_that_is_not_there_is_named() {
 }
 
 #[test]
+fn an_agent_s_mark_is_its_own_and_stays() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mark = |dir: &Path| Tokens::open(dir, None).unwrap().mark();
+    assert_eq!(mark(one.path()), mark(one.path()));
+    assert_ne!(mark(one.path()), mark(two.path()));
+}
+
+#[test]
 fn debug_output_shows_names_only() {
     let tokens = Tokens::new([("ci".to_owned(), Role::Viewer, "hunter2".into())], None).unwrap();
     assert_eq!(format!("{tokens:?}"), r#"{"ci": Viewer}"#);

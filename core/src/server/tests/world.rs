@@ -2,7 +2,6 @@
 
 use std::{
     ops::Range,
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -319,7 +318,7 @@ impl World {
     /// With a broadcast that holds so many events for a slow reader.
     pub(in crate::server) async fn with_buffer(buffer: usize) -> Self {
         let hosts = Hosts::new(["steward.example.lan"]);
-        Self::with(buffer, Web::new(Path::new("/data/one"), hosts, None)).await
+        Self::with(buffer, Web::new(b"one", hosts, None)).await
     }
 
     /// With what stands between browsers and the server.
