@@ -1,5 +1,7 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
+mod embedded;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::Write,
@@ -23,6 +25,8 @@ use crate::{
     server::{self, Tokens},
     store,
 };
+
+pub use self::embedded::Embedded;
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +106,6 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let _lock = lock_data_dir(&dir)?;
     let tokens =
         Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
-    let store = store::open(&database_url(&config), &dir).await?;
     let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
         format!(
             "can't listen on {}: is another program there? Choose another with STEWARD_LISTEN or `listen` under [server]",
@@ -110,7 +113,42 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
+    let Started {
+        handle,
+        running,
+        stopping,
+        store,
+    } = start(&config, options.inputs.clone()).await?;
+    let agent_file = AgentFile::write(&dir, &format!("http://{address}"))?;
+    greet(&config, &options, &handle, &format!("http://{address}"));
 
+    let server_stop = stopping.clone();
+    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move {
+        server_stop.cancelled().await
+    }));
+    let ended_by = wait_for_end(&options, running, &stopping).await;
+    stopping.cancel();
+    let served = serving.await;
+    store.close().await;
+    drop(agent_file);
+    ended_by?;
+    served
+        .context("the server ended by a fault")?
+        .context("the server failed")
+}
+
+/// An engine that has begun.
+struct Started {
+    handle: Handle,
+    running: tokio::task::JoinHandle<()>,
+    /// Ends it in good order when cancelled.
+    stopping: CancellationToken,
+    store: Arc<store::SqlStore>,
+}
+
+/// Builds the parts of a configuration and starts the engine with them. Its data directory must be locked.
+async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Started> {
+    let store = store::open(&database_url(config), &config.data_dir).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stopping = CancellationToken::new();
     let board = Board::new(&config.node.name, clock.now(), config.autonomy.level);
@@ -130,7 +168,7 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let (handle, running) = engine::start(parts)
         .await
         .map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
-    if let Some(inputs) = options.inputs.clone() {
+    if let Some(inputs) = inputs {
         tokio::spawn(watch_config(
             inputs,
             config.clone(),
@@ -138,22 +176,12 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
             stopping.clone(),
         ));
     }
-    let agent_file = AgentFile::write(&dir, &format!("http://{address}"))?;
-    greet(&config, &options, &handle, &format!("http://{address}"));
-
-    let server_stop = stopping.clone();
-    let serving = tokio::spawn(server::serve(listener, handle, tokens, async move {
-        server_stop.cancelled().await
-    }));
-    let ended_by = wait_for_end(&options, running, &stopping).await;
-    stopping.cancel();
-    let served = serving.await;
-    store.close().await;
-    drop(agent_file);
-    ended_by?;
-    served
-        .context("the server ended by a fault")?
-        .context("the server failed")
+    Ok(Started {
+        handle,
+        running,
+        stopping,
+        store,
+    })
 }
 
 /// Waits until somebody ends the agent, then until the engine has ended in good order.

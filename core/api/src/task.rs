@@ -109,6 +109,19 @@ pub enum Channel {
     Http,
     /// The command line.
     Cli,
+    /// The desktop: its window, or the buttons of a notification.
+    Desktop,
+}
+
+impl Channel {
+    /// The word used on the wire and in the header by which a program says what it is.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Cli => "cli",
+            Self::Desktop => "desktop",
+        }
+    }
 }
 
 /// What a token's holder may do. Each role may do all that the one before may.

@@ -5,7 +5,7 @@
 //! follow a redirect (it would carry the token elsewhere), or show the token.
 
 mod events;
-mod sse;
+pub mod sse;
 #[cfg(test)]
 mod tests;
 
@@ -105,6 +105,37 @@ impl Client {
     /// # Errors
     /// [`ClientError::Usage`] where the address is none, or the token can't be sent.
     pub fn new(url: &str, token: SecretString, channel: Channel) -> Result<Self, ClientError> {
+        Self::build(url, token, channel, Vec::new())
+    }
+
+    /// The same for an agent whose certificate is signed by an authority of one's own: `authorities` is the text of a PEM file.
+    /// They count besides those that the system trusts.
+    ///
+    /// # Errors
+    /// As for [`Self::new`], and where the text holds no certificate.
+    pub fn with_authorities(
+        url: &str,
+        token: SecretString,
+        channel: Channel,
+        authorities: &[u8],
+    ) -> Result<Self, ClientError> {
+        let found = reqwest::Certificate::from_pem_bundle(authorities)
+            .ok()
+            .filter(|found| !found.is_empty())
+            .ok_or_else(|| {
+                ClientError::Usage(
+                    "the certificate file holds no certificate in PEM, which begins with `-----BEGIN CERTIFICATE-----`".to_owned(),
+                )
+            })?;
+        Self::build(url, token, channel, found)
+    }
+
+    fn build(
+        url: &str,
+        token: SecretString,
+        channel: Channel,
+        authorities: Vec<reqwest::Certificate>,
+    ) -> Result<Self, ClientError> {
         let base = parse_base(url)?;
         if header::HeaderValue::from_str(token.expose_secret()).is_err() {
             return Err(ClientError::Usage(
@@ -119,6 +150,9 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         if is_loopback(&base) {
             builder = builder.no_proxy();
+        }
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_merge(authorities);
         }
         let http = builder.build().map_err(|error| {
             ClientError::Usage(format!("can't prepare for {base}: {}", chain(&error)))
@@ -163,12 +197,61 @@ impl Client {
         };
         let body = tokio::time::timeout(self.timeout, self.read(request))
             .await
-            .map_err(|_| ClientError::Unreachable {
-                url: self.url().to_owned(),
-                reason: format!("it did not answer within {} s", self.timeout.as_secs_f64()),
-            })??;
+            .map_err(|_| self.too_slow(self.timeout))??;
         serde_json::from_slice(&body)
             .map_err(|error| self.nonsense(format!("{} {}: {error}", E::METHOD.as_str(), E::PATH)))
+    }
+
+    /// Sends a request that another program has built from the contract, and gives the text of a good answer: the desktop's window
+    /// asks through this. `path` has its query; `body` is JSON.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a path that would lead anywhere else than below the agent's address is [`ClientError::Usage`].
+    pub async fn forward(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, ClientError> {
+        let request = self.http.request(
+            match method {
+                Method::Get => reqwest::Method::GET,
+                Method::Post => reqwest::Method::POST,
+            },
+            self.below(path)?,
+        );
+        let mut request = self.signed(request);
+        if let Some(body) = body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body);
+        }
+        tokio::time::timeout(limit, self.read(request))
+            .await
+            .map_err(|_| self.too_slow(limit))?
+    }
+
+    /// A path with its query as an address below the agent's.
+    fn below(&self, path: &str) -> Result<Url, ClientError> {
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        let strange = !path.starts_with('/')
+            || path.contains(['#', '\\'])
+            || path.split('/').any(|part| {
+                let part = part.to_ascii_lowercase().replace("%2e", ".");
+                part == "." || part == ".."
+            });
+        if strange {
+            return Err(ClientError::Usage(format!(
+                "`{path}` is no path of an agent"
+            )));
+        }
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.set_query(query);
+        Ok(url)
     }
 
     /// The events from `after` on (a journal number), or from now on; see [`EventStream`].
@@ -201,17 +284,17 @@ impl Client {
                 }
             }
         }
-        let mut request = self.http.request(method, url).header(
-            CHANNEL_HEADER,
-            match self.channel {
-                Channel::Cli => "cli",
-                Channel::Http => "http",
-            },
-        );
-        if !self.token.expose_secret().is_empty() {
-            request = request.bearer_auth(self.token.expose_secret());
+        Ok(self.signed(self.http.request(method, url)))
+    }
+
+    /// With the token, and the channel through which a person speaks.
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let request = request.header(CHANNEL_HEADER, self.channel.as_str());
+        if self.token.expose_secret().is_empty() {
+            request
+        } else {
+            request.bearer_auth(self.token.expose_secret())
         }
-        Ok(request)
     }
 
     async fn send(
@@ -273,6 +356,13 @@ impl Client {
         ClientError::Unreachable {
             url: self.url().to_owned(),
             reason: root_cause(error),
+        }
+    }
+
+    fn too_slow(&self, limit: Duration) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url().to_owned(),
+            reason: format!("it did not answer within {} s", limit.as_secs_f64()),
         }
     }
 

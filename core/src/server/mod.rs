@@ -113,9 +113,9 @@ pub async fn serve(
     }
 }
 
-/// The same as a router, to be called in process: by the desktop, without a port.
-pub fn router(handle: Handle, tokens: Tokens) -> Router {
-    assemble(handle, tokens, CancellationToken::new())
+/// The same as a router, to be called in process: by the desktop, without a port. Its event streams end with `shutdown`.
+pub fn router(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Router {
+    assemble(handle, tokens, shutdown)
 }
 
 fn assemble(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Router {
