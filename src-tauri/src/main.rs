@@ -51,7 +51,7 @@ const AFTER_HELP: &str = "\
 Closing the window keeps it watching; it is quit in the tray, or in the window under Connections.
 A second start shows the window of the first.
 
-Environment: STEWARD_DATA_DIR, STEWARD_CONFIG and the other variables of `steward up` hold for its own engine; STEWARD_LOG sets what is \
+Environment: STEWARD_DATA_DIR, STEWARD_CONFIG and the other variables of `steward up` hold for its own engine; RUST_LOG sets what is \
 logged (such as `debug`).";
 
 /// What the parts of the program want of it as a whole.
@@ -260,7 +260,7 @@ async fn told_to_end() {
 
 fn start_log() {
     use std::io::IsTerminal as _;
-    let wanted = std::env::var("STEWARD_LOG").unwrap_or_default();
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let level = if wanted.is_empty() { "info" } else { &wanted };
     let filter = tracing_subscriber::EnvFilter::try_new(level)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));

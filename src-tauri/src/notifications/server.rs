@@ -7,7 +7,7 @@
 //!
 //! What it never does: decide what a click means.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::StreamExt as _;
 use zbus::{
@@ -23,6 +23,8 @@ const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
 /// Signals that wait to be read, at most; then the bus waits.
 const MOST_WAITING: usize = 256;
+/// A server that does not answer must not hold up the rest.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Stays until it is dealt with; `-1` would be as the server likes.
 const FOR_EVER: i32 = 0;
 
@@ -67,7 +69,10 @@ pub(super) struct Server {
 impl Server {
     /// Listens to the server, whether there is one yet or not.
     pub(super) async fn connect() -> zbus::Result<Self> {
-        let bus = Connection::session().await?;
+        let bus = zbus::connection::Builder::session()?
+            .method_timeout(LIMIT)
+            .build()
+            .await?;
         let signals = MatchRule::builder()
             .msg_type(Type::Signal)
             .interface(NAME)?

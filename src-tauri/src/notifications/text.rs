@@ -4,7 +4,7 @@
 //! from it before it was ever journaled.
 
 use jiff::Timestamp;
-use steward_api::{Risk, Task, Undo};
+use steward_api::{Risk, Step, Task, Undo};
 
 /// So many steps of a plan are shown; the rest is counted.
 const MOST_STEPS: usize = 3;
@@ -42,14 +42,7 @@ pub(crate) fn question(task: &Task, now: Timestamp) -> Words {
         lines.push(format!("… and {} more steps", steps.len() - MOST_STEPS));
     }
     lines.push(format!("Why: {}", cut(&task.why, LONGEST_REASON)));
-    let undone = steps
-        .iter()
-        .all(|step| matches!(step.undo, Undo::Action { .. }));
-    lines.push(if undone {
-        "It can be taken back.".to_owned()
-    } else {
-        "It can't be taken back, or need not be; open it for the whole plan.".to_owned()
-    });
+    lines.push(format!("Undo: {}", undo(steps)));
     if let Some(until) = task.expires_at {
         lines.push(format!("Lapses {}.", within(until, now)));
     }
@@ -60,6 +53,26 @@ pub(crate) fn question(task: &Task, now: Timestamp) -> Words {
             .map(|line| clean(line))
             .collect::<Vec<_>>()
             .join("\n"),
+    }
+}
+
+/// How it is taken back.
+fn undo(steps: &[Step]) -> String {
+    match steps {
+        [one] => match &one.undo {
+            Undo::Action { action } => action.to_string(),
+            Undo::Impossible { reason } => format!("none: {}", cut(reason, LONGEST_REASON)),
+        },
+        many => {
+            let all = many
+                .iter()
+                .all(|step| matches!(step.undo, Undo::Action { .. }));
+            if all {
+                "each step can be taken back".to_owned()
+            } else {
+                "not for every step; open it for the whole plan".to_owned()
+            }
+        }
     }
 }
 
@@ -150,9 +163,9 @@ mod tests {
         assert_eq!(
             words.body,
             "Medium risk · atlas/container/nginx\n\
-             Will do: restart container nginx\n\
+             Will do: Restart nginx (10 s grace)\n\
              Why: It fails its health check since 12:00\n\
-             It can't be taken back, or need not be; open it for the whole plan.\n\
+             Undo: none: there is no need\n\
              Lapses in 30 min."
         );
         assert_eq!(urgency(&task(12)), Urgency::Normal);

@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A window with its driver.
-pub struct Window {
+pub(crate) struct Window {
     driver: Spawned,
     http: reqwest::Client,
     /// The address of the WebDriver session.
@@ -33,7 +33,7 @@ pub struct Window {
 
 impl Window {
     /// Starts the program in a session, and waits for its page.
-    pub async fn open(session: &Session, arguments: &[&str]) -> Result<Self> {
+    pub(crate) async fn open(session: &Session, arguments: &[&str]) -> Result<Self> {
         let port = free_port()?;
         let mut command = session.command(&which("WebKitWebDriver").context("no WebKitWebDriver")?);
         command
@@ -73,7 +73,7 @@ impl Window {
     }
 
     /// Runs a function's body in the page.
-    pub async fn script(&self, body: &str) -> Result<Value> {
+    pub(crate) async fn script(&self, body: &str) -> Result<Value> {
         let url = format!("{}/execute/sync", self.at);
         self.post(&url, &json!({"script": body, "args": []})).await
     }
@@ -88,7 +88,7 @@ impl Window {
     }
 
     /// Waits for an element by its `data-testid`.
-    pub async fn see(&self, test_id: &str) -> Result<String> {
+    pub(crate) async fn see(&self, test_id: &str) -> Result<String> {
         let selector = by_test_id(test_id);
         let read = || self.find(&selector);
         let found = wait::until(test_id, SOON, read, Option::is_some).await;
@@ -105,12 +105,12 @@ impl Window {
     }
 
     /// Whether there is such an element now.
-    pub async fn has(&self, test_id: &str) -> Result<bool> {
+    pub(crate) async fn has(&self, test_id: &str) -> Result<bool> {
         Ok(self.find(&by_test_id(test_id)).await?.is_some())
     }
 
     /// Waits until an element's text holds some words.
-    pub async fn read(&self, test_id: &str, words: &str) -> Result<String> {
+    pub(crate) async fn read(&self, test_id: &str, words: &str) -> Result<String> {
         let selector = by_test_id(test_id);
         let body = format!("return document.querySelector({selector:?})?.innerText ?? null");
         let read = || async { Ok(self.script(&body).await?.as_str().map(str::to_owned)) };
@@ -123,14 +123,14 @@ impl Window {
     }
 
     /// Clicks.
-    pub async fn click(&self, test_id: &str) -> Result<()> {
+    pub(crate) async fn click(&self, test_id: &str) -> Result<()> {
         let element = self.see(test_id).await?;
         let url = format!("{}/element/{element}/click", self.at);
         self.post(&url, &json!({})).await.map(|_| ())
     }
 
     /// Types into a field, in place of what is there.
-    pub async fn fill(&self, test_id: &str, text: &str) -> Result<()> {
+    pub(crate) async fn fill(&self, test_id: &str, text: &str) -> Result<()> {
         let element = self.see(test_id).await?;
         let at = format!("{}/element/{element}", self.at);
         self.post(&format!("{at}/clear"), &json!({})).await?;
@@ -140,7 +140,7 @@ impl Window {
     }
 
     /// Waits until the line is live, and nothing has gone wrong in the page.
-    pub async fn live(&self) -> Result<()> {
+    pub(crate) async fn live(&self) -> Result<()> {
         self.see("link").await?;
         let read = || async {
             self.script("return document.documentElement.dataset.link")
@@ -154,7 +154,7 @@ impl Window {
     }
 
     /// Keeps a picture of the window where `STEWARD_TEST_ARTIFACTS` says.
-    pub async fn picture(&self, name: &str) -> Result<()> {
+    pub(crate) async fn picture(&self, name: &str) -> Result<()> {
         let Some(dir) = std::env::var_os("STEWARD_TEST_ARTIFACTS") else {
             return Ok(());
         };
@@ -171,7 +171,7 @@ impl Window {
     }
 
     /// Ends the program as a click on Quit does, and waits until it is gone.
-    pub async fn quit(mut self) -> Result<()> {
+    pub(crate) async fn quit(mut self) -> Result<()> {
         // The page goes away while it is asked.
         let quit = "window.__TAURI_INTERNALS__.invoke('quit'); return null";
         let _ = self.script(quit).await;
@@ -183,7 +183,7 @@ impl Window {
     }
 
     /// What the program wrote.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.driver.output()
     }
 }

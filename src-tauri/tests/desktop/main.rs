@@ -240,6 +240,7 @@ async fn a_question_is_answered_by_the_button_of_a_notification() -> Result<()> 
         .map(String::as_str)
         .collect();
     assert_eq!(keys, ["default", "approve", "reject"]);
+    assert_eq!(shown.urgency, Some(1), "a restart is not of high risk");
     for words in ["risk", "Will do:", it.web.name.as_str(), "Lapses"] {
         assert!(shown.body.contains(words), "`{words}` in {}", shown.body);
     }

@@ -20,14 +20,14 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// What is shown.
 #[derive(Clone, Debug, Default)]
-pub struct Shown {
-    pub id: u32,
-    pub summary: String,
-    pub body: String,
+pub(crate) struct Shown {
+    pub(crate) id: u32,
+    pub(crate) summary: String,
+    pub(crate) body: String,
     /// Keys and labels in turn.
-    pub actions: Vec<String>,
-    pub urgency: Option<u8>,
-    pub gone: bool,
+    pub(crate) actions: Vec<String>,
+    pub(crate) urgency: Option<u8>,
+    pub(crate) gone: bool,
 }
 
 type Board = Arc<Mutex<Vec<Shown>>>;
@@ -104,14 +104,14 @@ impl Server {
 }
 
 /// The server. Gone when dropped.
-pub struct Notifier {
+pub(crate) struct Notifier {
     bus: zbus::Connection,
     board: Board,
 }
 
 impl Notifier {
     /// Begins on the session's bus.
-    pub async fn begin(session: &Session) -> Result<Self> {
+    pub(crate) async fn begin(session: &Session) -> Result<Self> {
         let board = Board::default();
         let server = Server {
             board: Arc::clone(&board),
@@ -134,7 +134,7 @@ impl Notifier {
     }
 
     /// Waits for a notification whose summary or body holds some words and that is (or is no longer) shown.
-    pub async fn wait(&self, words: &str, gone: bool) -> Result<Shown> {
+    pub(crate) async fn wait(&self, words: &str, gone: bool) -> Result<Shown> {
         let read = || async {
             let found = self.all().into_iter().rev().find(|shown| {
                 shown.gone == gone && (shown.summary.contains(words) || shown.body.contains(words))
@@ -149,13 +149,18 @@ impl Notifier {
     }
 
     /// Clicks a button.
-    pub async fn click(&self, id: u32, key: &str) -> Result<()> {
+    pub(crate) async fn click(&self, id: u32, key: &str) -> Result<()> {
         speak(&self.bus, id, key, None).await
     }
 }
 
 /// Says on the bus that a button was clicked; who says it is whoever has this line.
-pub async fn speak(bus: &zbus::Connection, id: u32, key: &str, to: Option<&str>) -> Result<()> {
+pub(crate) async fn speak(
+    bus: &zbus::Connection,
+    id: u32,
+    key: &str,
+    to: Option<&str>,
+) -> Result<()> {
     bus.emit_signal(to, PATH, NAME, "ActionInvoked", &(id, key))
         .await?;
     Ok(())

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const SOON: Duration = Duration::from_secs(20);
 
 /// What is missing for a window on this machine, with how to get it.
-pub fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     let programs = ["Xvfb", "dbus-daemon", "WebKitWebDriver"];
     let absent: Vec<_> = programs
         .into_iter()
@@ -34,7 +34,7 @@ pub fn missing() -> Option<String> {
 }
 
 /// A display, a bus and folders. Everything ends when it drops.
-pub struct Session {
+pub(crate) struct Session {
     dir: TempDir,
     _display: Spawned,
     _bus: Spawned,
@@ -44,7 +44,7 @@ pub struct Session {
 
 impl Session {
     /// Begins one.
-    pub async fn begin() -> Result<Self> {
+    pub(crate) async fn begin() -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("steward-desktop-")
             .tempdir()?;
@@ -101,17 +101,17 @@ impl Session {
     }
 
     /// The folder of the session.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The address of its bus.
-    pub fn bus(&self) -> String {
+    pub(crate) fn bus(&self) -> String {
         format!("unix:path={}", self.path("bus").display())
     }
 
     /// A command in this session.
-    pub fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -129,19 +129,19 @@ impl Session {
             .env("USER", "evin")
             .env("STEWARD_DATA_DIR", self.path("steward"))
             .env("STEWARD_CONFIG", self.path("steward.toml"))
-            .env("STEWARD_LOG", "info,steward_desktop=debug");
+            .env("RUST_LOG", "info,steward_desktop=debug");
         command
     }
 
     /// Has a program run beside the test, in this session.
-    pub fn run(&mut self, name: &str, command: &Command) -> Result<()> {
+    pub(crate) fn run(&mut self, name: &str, command: &Command) -> Result<()> {
         let spawned = Spawned::start(name, command, AtParentsDeath::Kill)?;
         self.others.push(spawned);
         Ok(())
     }
 
     /// A keyring that is unlocked, of GNOME's; or why there is none.
-    pub async fn keyring(&mut self) -> Result<Result<(), String>> {
+    pub(crate) async fn keyring(&mut self) -> Result<Result<(), String>> {
         if which("gnome-keyring-daemon").is_none() {
             return Ok(Err(
                 "gnome-keyring-daemon not found; on Debian: apt-get install gnome-keyring"
@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// Waits until somebody has a name on the bus.
-    pub async fn named(&self, name: &'static str) -> Result<()> {
+    pub(crate) async fn named(&self, name: &'static str) -> Result<()> {
         let bus = self.connect().await?;
         let proxy = zbus::fdo::DBusProxy::new(&bus).await?;
         let read = || async { Ok(proxy.name_has_owner(name.try_into()?).await?) };
@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// A line to the bus.
-    pub async fn connect(&self) -> Result<zbus::Connection> {
+    pub(crate) async fn connect(&self) -> Result<zbus::Connection> {
         let address = self.bus();
         Ok(zbus::connection::Builder::address(address.as_str())?
             .build()
@@ -176,12 +176,12 @@ impl Session {
     }
 
     /// What the programs beside the test have said.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.others.iter().map(Spawned::output).collect()
     }
 }
 
 /// The program under test.
-pub fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_steward-desktop"))
 }

@@ -66,7 +66,7 @@ impl Watcher {
 }
 
 /// The tray. Gone when dropped.
-pub struct Tray {
+pub(crate) struct Tray {
     bus: zbus::Connection,
     items: Items,
 }
@@ -76,7 +76,7 @@ type Layout = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
 impl Tray {
     /// Begins on the session's bus.
-    pub async fn begin(session: &Session) -> Result<Self> {
+    pub(crate) async fn begin(session: &Session) -> Result<Self> {
         let items = Items::default();
         let watcher = Watcher {
             items: Arc::clone(&items),
@@ -128,7 +128,7 @@ impl Tray {
     }
 
     /// The menu, once it holds some words.
-    pub async fn menu(&self, words: &str) -> Result<String> {
+    pub(crate) async fn menu(&self, words: &str) -> Result<String> {
         let read = || self.read_menu();
         wait::until(&format!("`{words}` in the menu"), SOON, read, |menu| {
             menu.contains(words)
@@ -137,7 +137,7 @@ impl Tray {
     }
 
     /// Clicks the icon.
-    pub async fn activate(&self) -> Result<()> {
+    pub(crate) async fn activate(&self) -> Result<()> {
         let item = self.item().context("no icon")?;
         self.bus
             .call_method(
