@@ -18,12 +18,8 @@ const COMMANDS: &[&str] = &[
     "quit",
 ];
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manifest = tauri_build::AppManifest::new().commands(COMMANDS);
-    let attributes = tauri_build::Attributes::new().app_manifest(manifest);
-    if let Err(error) = tauri_build::try_build(attributes) {
-        // Cargo shows what a build script says where it fails.
-        eprintln!("{error:#}");
-        std::process::exit(1);
-    }
+    tauri_build::try_build(tauri_build::Attributes::new().app_manifest(manifest))?;
+    Ok(())
 }

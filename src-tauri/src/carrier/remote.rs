@@ -395,6 +395,47 @@ mod tests {
         assert!(!trouble.to_string().contains("stw_secret"));
     }
 
+    /// Something on a free port that answers `/health` with this, and notes whether a token came along.
+    async fn somebody(
+        health: &'static str,
+    ) -> (String, std::sync::Arc<std::sync::Mutex<Vec<bool>>>) {
+        let tokens = std::sync::Arc::<std::sync::Mutex<Vec<bool>>>::default();
+        let seen = std::sync::Arc::clone(&tokens);
+        let answer = move |headers: axum::http::HeaderMap| {
+            let came = headers.contains_key("authorization");
+            seen.lock().unwrap().push(came);
+            async move { health }
+        };
+        let router = axum::Router::new().fallback(answer);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (url, tokens)
+    }
+
+    #[tokio::test]
+    async fn the_token_is_kept_back_until_it_is_known_who_answers() {
+        for (health, kind) in [
+            ("<html>nginx</html>", TroubleKind::NotSteward),
+            (
+                r#"{"status":"ok","version":"99.0.0","uptime_seconds":1}"#,
+                TroubleKind::OtherVersion,
+            ),
+        ] {
+            let (url, tokens) = somebody(health).await;
+            let connection = SavedConnection {
+                name: "atlas".to_owned(),
+                url,
+                ca_file: None,
+            };
+            let remote = Remote::new(&connection, SecretString::from("stw_secret")).unwrap();
+            assert_eq!(remote.test().await.unwrap_err().kind, kind);
+            assert_eq!(remote.session().await.unwrap_err().kind, kind);
+            let seen = tokens.lock().unwrap().clone();
+            assert!(!seen.is_empty() && !seen.contains(&true), "{seen:?}");
+        }
+    }
+
     #[test]
     fn a_certificate_file_that_is_none_is_said_with_its_name() {
         let connection = SavedConnection {

@@ -28,7 +28,7 @@ use steward_tests::{
     docker::{Container, Lab},
     lab_or_skip,
     process::which,
-    skip,
+    skip, wait,
 };
 
 const SOON: Duration = Duration::from_secs(90);
@@ -301,7 +301,7 @@ async fn a_notification_server_of_others_takes_the_question_and_its_button_answe
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let shown = || async { Ok(control(&["count", "displayed"])?) };
-    steward_tests::wait::until("the notification", SOON, shown, |count| count == "1").await?;
+    wait::until("the notification", SOON, shown, |count| count == "1").await?;
     control(&["context"])?;
     let done = it.ended(&task).await?;
     assert_eq!(
@@ -359,10 +359,75 @@ async fn the_tray_says_how_everything_is_and_what_quitting_stops() -> Result<()>
         menu.contains("Nothing waits for you") && menu.contains("Quit"),
         "{menu}"
     );
-    // Closing the window hides it; the program goes on and comes back when it is wanted.
     tray.activate().await?;
     window.live().await?;
     window.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_window_keeps_it_watching_and_says_so_where_no_tray_shows_it() -> Result<()> {
+    let session = session_or_skip!();
+    let Some(xdotool) = which("xdotool") else {
+        skip!("xdotool not found; on Debian: apt-get install xdotool");
+    };
+    let seen = || async {
+        let output = session
+            .command(&xdotool)
+            .args(["search", "--onlyvisible", "--name", "^Steward$"])
+            .output()?;
+        let ids = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(ids.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let notifier = Notifier::begin(&session).await?;
+    let window = Window::open(&session, &[]).await?;
+    window.click("use-own").await?;
+    window.live().await?;
+    let there = |ids: &Vec<String>| !ids.is_empty();
+    for id in wait::until("the window", SOON, seen, there).await? {
+        session
+            .command(&xdotool)
+            .args(["windowquit", &id])
+            .output()?;
+    }
+    wait::until("the window to be hidden", SOON, seen, Vec::is_empty).await?;
+    notifier.wait("goes on watching", false).await?;
+    // Its page goes on: it was hidden, not ended.
+    window.live().await?;
+    let again = session.command(program()).output()?;
+    assert!(again.status.success(), "{again:?}");
+    wait::until("the window again", SOON, seen, there).await?;
+    window.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_begin_without_its_window() -> Result<()> {
+    let mut session = session_or_skip!();
+    let Some(xdotool) = which("xdotool") else {
+        skip!("xdotool not found; on Debian: apt-get install xdotool");
+    };
+    std::fs::create_dir_all(session.path("config/steward"))?;
+    std::fs::write(
+        session.path("config/steward/desktop.toml"),
+        "use = \"own\"\n",
+    )?;
+    let tray = tray::Tray::begin(&session).await?;
+    let mut command = session.command(program());
+    command.arg("--hidden");
+    session.run("steward-desktop", &command)?;
+    // The engine runs and the tray says so, and there is no window until one is wanted.
+    tray.menu("workstation is not watched until Steward is started again")
+        .await?;
+    let seen = || async {
+        let output = session
+            .command(&xdotool)
+            .args(["search", "--onlyvisible", "--name", "^Steward$"])
+            .output()?;
+        Ok(!output.stdout.is_empty())
+    };
+    assert!(!seen().await?, "there is a window");
+    tray.activate().await?;
+    wait::until("the window", SOON, seen, |there| *there).await?;
+    Ok(())
 }
 
 #[test]

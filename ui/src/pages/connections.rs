@@ -84,6 +84,10 @@ impl Screen {
                 }
             }
             self.look();
+            // What came of it may stand above what is seen of the page.
+            browser::after(0, || {
+                browser::reveal("[data-testid='trouble'], [data-testid='tested']");
+            });
         });
     }
 
