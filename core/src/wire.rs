@@ -1,5 +1,6 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
+mod embedded;
 mod web;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use self::web::{is_misconfigured, look_at_tls};
+pub use self::embedded::Embedded;
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +109,6 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     let tokens =
         Tokens::open(&dir, config.admin_token.clone()).context("the API tokens can't be used")?;
     let web = web::web(&config, &tokens)?;
-    let store = store::open(&database_url(&config), &dir).await?;
     let listener = TcpListener::bind(&config.server.listen).await.with_context(|| {
         format!(
             "can't listen on {}: is another program there? Choose another with STEWARD_LISTEN or `listen` under [server]",
@@ -115,36 +116,12 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
-
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let stopping = CancellationToken::new();
-    let board = Board::new(&config.node.name, clock.now(), config.autonomy.level);
-    let (config_sender, config_changes) = mpsc::channel(4);
-    let (rules, patterns) = knowledge();
-    let settings = Arc::new(Settings::new(config.clone(), options.inputs.clone()));
-    let parts = Parts {
-        settings: Arc::clone(&settings),
-        integrations: integrations(Arc::clone(&clock), board.reader()),
-        clock,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        rules,
-        patterns,
-        board,
-        config_changes,
-        stopping: stopping.clone(),
-        config: config.clone(),
-    };
-    let (handle, running) = engine::start(parts)
-        .await
-        .map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
-    if let Some(path) = options.inputs.as_ref().and_then(Inputs::file) {
-        tokio::spawn(watch_config(
-            path,
-            settings,
-            config_sender,
-            stopping.clone(),
-        ));
-    }
+    let Started {
+        handle,
+        running,
+        stopping,
+        store,
+    } = start(&config, options.inputs.clone()).await?;
     let tls = web.tls();
     let at = web::addresses(address, tls.is_some());
     let agent_file = AgentFile::write(&dir, &at.local, tls.map(Tls::cert_file))?;
@@ -171,6 +148,55 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
     served
         .context("the server ended by a fault")?
         .context("the server failed")
+}
+
+/// An engine that has begun.
+struct Started {
+    handle: Handle,
+    running: tokio::task::JoinHandle<()>,
+    /// Ends it in good order when cancelled.
+    stopping: CancellationToken,
+    store: Arc<store::SqlStore>,
+}
+
+/// Builds the parts of a configuration and starts the engine with them. Its data directory must be locked.
+async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Started> {
+    let store = store::open(&database_url(config), &config.data_dir).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stopping = CancellationToken::new();
+    let board = Board::new(&config.node.name, clock.now(), config.autonomy.level);
+    let (config_sender, config_changes) = mpsc::channel(4);
+    let (rules, patterns) = knowledge();
+    let settings = Arc::new(Settings::new(config.clone(), inputs.clone()));
+    let parts = Parts {
+        settings: Arc::clone(&settings),
+        integrations: integrations(Arc::clone(&clock), board.reader()),
+        clock,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        rules,
+        patterns,
+        board,
+        config_changes,
+        stopping: stopping.clone(),
+        config: config.clone(),
+    };
+    let (handle, running) = engine::start(parts)
+        .await
+        .map_err(|error| anyhow::Error::new(error).context("the journal can't be used"))?;
+    if let Some(path) = inputs.as_ref().and_then(Inputs::file) {
+        tokio::spawn(watch_config(
+            path,
+            settings,
+            config_sender,
+            stopping.clone(),
+        ));
+    }
+    Ok(Started {
+        handle,
+        running,
+        stopping,
+        store,
+    })
 }
 
 /// Waits until somebody ends the agent, then until the engine has ended in good order.

@@ -3,7 +3,7 @@
 //! What flows through: what the browser or the agent said in, a [`Failure`] out. What it never does: hide one failure behind another's
 //! words.
 
-use steward_api::{ErrorCode, ProblemDetails};
+use steward_api::{ErrorCode, ProblemDetails, Trouble, TroubleKind};
 
 use crate::wire;
 
@@ -20,6 +20,8 @@ pub enum Failure {
     Refused(ProblemDetails),
     /// What answered does not speak this contract: another version, or another program.
     Unreadable(String),
+    /// The desktop's shell could not ask, and says why.
+    Told(Trouble),
 }
 
 impl Failure {
@@ -38,6 +40,15 @@ impl Failure {
         }
     }
 
+    /// The failure that the desktop's shell tells of. What a person has to see to first is as being signed out in a browser: the screen
+    /// where connections are chosen says what, and trying again by itself would not help.
+    pub fn told(trouble: Trouble) -> Self {
+        match trouble.kind {
+            TroubleKind::Unreachable | TroubleKind::TooSlow => Self::Told(trouble),
+            _ => Self::SignedOut,
+        }
+    }
+
     /// What went wrong, in a short sentence.
     pub fn title(&self) -> String {
         match self {
@@ -46,6 +57,7 @@ impl Failure {
             Self::SignedOut => "You are signed out".to_owned(),
             Self::Refused(problem) => problem.title.clone(),
             Self::Unreadable(_) => "The answer can't be understood".to_owned(),
+            Self::Told(trouble) => trouble.title.clone(),
         }
     }
 
@@ -65,6 +77,7 @@ impl Failure {
             Self::Unreadable(what) => format!(
                 "{what}. This page and the agent may be of different versions: reload the page. If that does not help, check the address."
             ),
+            Self::Told(trouble) => trouble.advice.clone(),
         }
     }
 
@@ -72,7 +85,7 @@ impl Failure {
     pub const fn is_connection(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable | Self::TooSlow | Self::Unreadable(_)
+            Self::Unreachable | Self::TooSlow | Self::Unreadable(_) | Self::Told(_)
         )
     }
 
@@ -106,6 +119,17 @@ mod tests {
             serde_json::to_string(&ProblemDetails::new(ErrorCode::Unauthorized, "x")).unwrap();
         assert_eq!(Failure::of(401, &body), Failure::SignedOut);
         assert_eq!(Failure::of(401, ""), Failure::SignedOut);
+    }
+
+    #[test]
+    fn what_the_desktop_tells_is_said_in_its_words_or_leads_to_the_connections() {
+        let away = Trouble::new(TroubleKind::Unreachable, "atlas can't be reached", "Look.");
+        let failure = Failure::told(away);
+        assert_eq!(failure.title(), "atlas can't be reached");
+        assert_eq!(failure.advice(), "Look.");
+        assert!(failure.is_connection());
+        let refused = Trouble::new(TroubleKind::TokenRefused, "x", "y");
+        assert_eq!(Failure::told(refused), Failure::SignedOut);
     }
 
     #[test]

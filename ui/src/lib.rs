@@ -15,7 +15,9 @@ pub mod wire;
 pub mod marks;
 pub mod words;
 
+pub mod connect;
 pub mod failure;
+pub mod in_order;
 pub mod session;
 pub mod world;
 

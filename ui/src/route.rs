@@ -39,6 +39,8 @@ pub enum Route {
     Activity(JournalFilter),
     /// How Steward is set up.
     Settings,
+    /// Whom the desktop shows.
+    Connections,
     /// An address that leads nowhere.
     Nowhere(String),
 }
@@ -142,6 +144,7 @@ impl Route {
                 .map_or_else(|_| nowhere(), |number| Self::Task(TaskId(number))),
             ("activity", "") => Self::Activity(JournalFilter::from_query(query)),
             ("settings", "") => Self::Settings,
+            ("connections", "") => Self::Connections,
             _ => nowhere(),
         }
     }
@@ -161,6 +164,7 @@ impl Route {
             Self::Task(id) => format!("#/tasks/{id}"),
             Self::Activity(filter) => format!("#/activity{}", filter.to_query()),
             Self::Settings => "#/settings".to_owned(),
+            Self::Connections => "#/connections".to_owned(),
             Self::Nowhere(hash) => format!("#{}", url::encode_path(hash)),
         }
     }
@@ -174,7 +178,7 @@ impl Route {
             Self::Tasks { .. } | Self::Task(_) => Some(Section::Tasks),
             Self::Activity(_) => Some(Section::Activity),
             Self::Settings => Some(Section::Settings),
-            Self::Nowhere(_) => None,
+            Self::Connections | Self::Nowhere(_) => None,
         }
     }
 
@@ -195,6 +199,7 @@ impl Route {
             Self::Map(_) => "Dependency map".to_owned(),
             Self::Incident(id) => format!("Incident {id}"),
             Self::Task(id) => format!("Task {id}"),
+            Self::Connections => "Connections".to_owned(),
             Self::Nowhere(_) => "Nothing here".to_owned(),
             other => other
                 .section()
@@ -241,6 +246,7 @@ mod tests {
         comes_back(&Route::Incident(IncidentId(12)));
         comes_back(&Route::Tasks { past: true });
         comes_back(&Route::Task(TaskId(3)));
+        comes_back(&Route::Connections);
         comes_back(&Route::Map(ResourceFilter {
             kind: Some(ResourceKind::Service),
             health: Some(Health::Stopped),

@@ -181,7 +181,7 @@ fn hear(app: App, attempt: u32, heard: Heard) {
             gather(app);
         }
         Heard::Reload => connect(app),
-        Heard::Lost => lost(app, Failure::Unreachable),
+        Heard::Lost(failure) => lost(app, failure),
         Heard::Strange(what) => lost(
             app,
             Failure::Unreadable(format!("An event is not of this version: {what}")),

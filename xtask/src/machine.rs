@@ -98,6 +98,33 @@ fn has_debians_postgres() -> bool {
         .any(|entry| entry.path().join("bin/initdb").is_file())
 }
 
+/// Installs Debian's packages, where that is possible; says why where it fails.
+pub(crate) fn install(packages: &[&str]) {
+    if !is_root() || which("apt-get").is_none() {
+        return;
+    }
+    eprintln!("xtask: installing {}", packages.join(" "));
+    let install = || {
+        let mut command = Command::new("apt-get");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(packages);
+        command
+    };
+    if !works(&mut install()) {
+        // Lists of packages that are too old are the usual reason.
+        let updated = run(
+            Command::new("apt-get").args(["update", "-qq"]),
+            "apt-get update",
+        );
+        let installed = updated.and_then(|()| run(&mut install(), "apt-get install"));
+        if let Err(reason) = installed {
+            eprintln!("xtask: {reason}");
+        }
+    }
+}
+
 /// Gets what the tests need, where that is possible, and says what will be skipped where it is not.
 pub(crate) fn provide() {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.there)()).collect();
@@ -105,28 +132,7 @@ pub(crate) fn provide() {
         return;
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    if is_root() && which("apt-get").is_some() {
-        eprintln!("xtask: installing {}", packages.join(" "));
-        let install = || {
-            let mut command = Command::new("apt-get");
-            command
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .args(["install", "-y", "-qq", "--no-install-recommends"])
-                .args(&packages);
-            command
-        };
-        if !works(&mut install()) {
-            // Lists of packages that are too old are the usual reason.
-            let updated = run(
-                Command::new("apt-get").args(["update", "-qq"]),
-                "apt-get update",
-            );
-            let installed = updated.and_then(|()| run(&mut install(), "apt-get install"));
-            if let Err(reason) = installed {
-                eprintln!("xtask: {reason}");
-            }
-        }
-    }
+    install(&packages);
     for need in missing {
         if !(need.there)() {
             eprintln!(

@@ -11,6 +11,7 @@
 )]
 
 mod cargo;
+mod desktop;
 mod engine;
 mod machine;
 mod test;
@@ -25,6 +26,8 @@ Steward's tasks. Run them anywhere in the repository.
   cargo xtask up [ARGUMENTS]     Builds Steward with its control center and runs it against this machine: `steward up ARGUMENTS`.
                                  Try `cargo xtask up --help` once it is built.
   cargo xtask demo [--yes]       Builds Steward and shows it at work within a minute, on containers of its own: `steward demo`.
+  cargo xtask desktop [ARGUMENTS] Builds the desktop and starts it: a window with its own engine or an agent behind it.
+  cargo xtask bundle             Makes Debian packages of the headless agent (with its systemd unit) and of the desktop.
   cargo xtask ui                 Builds the control center alone and says where its files are.
   cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
                                  Prepares what the tests need and lists at the end what had to be skipped.
@@ -48,11 +51,13 @@ fn main() -> ExitCode {
         }
         Some("up") => up::run("up", &rest),
         Some("demo") => up::run("demo", &rest),
-        Some("test" | "ci" | "bench") if asks_for_help(&rest) => {
+        Some("test" | "ci" | "bench" | "ui" | "bundle") if asks_for_help(&rest) => {
             print!("{HELP}");
             Ok(())
         }
         Some("ui") => ui::build().map(|dist| println!("{}", dist.display())),
+        Some("desktop") => desktop::run_it(&rest),
+        Some("bundle") => desktop::bundle(),
         Some("test" | "ci") => test::test(&rest),
         Some("bench") => bench(&rest),
         Some(other) => {

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     cargo::{cargo, output, root, run, target_dir, works},
-    machine::{is_root, which},
+    machine::{self, which},
 };
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -120,16 +120,9 @@ fn compiler() -> Result<Compiler, String> {
     if has_debians() {
         return Ok(Compiler::Debians);
     }
-    if is_root() && which("apt-get").is_some() {
-        eprintln!("xtask: installing {}", DEBIAN.join(" "));
-        let mut install = Command::new("apt-get");
-        install
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(DEBIAN);
-        if works(&mut install) && has_debians() {
-            return Ok(Compiler::Debians);
-        }
+    machine::install(&DEBIAN);
+    if has_debians() {
+        return Ok(Compiler::Debians);
     }
     Err(format!(
         "no compiler here can build for the browser. Get one with: rustup target add {TARGET} — or, on Debian where rustup can't fetch it: \

@@ -33,14 +33,19 @@ fn control_center() -> Option<std::path::PathBuf> {
         .ok()
 }
 
+/// Lets a program take this one's place.
+///
+/// # Errors
+/// Where it can't be started.
 #[cfg(unix)]
-fn become_it(mut command: Command) -> Result<(), String> {
+pub(crate) fn become_it(mut command: Command) -> Result<(), String> {
     use std::os::unix::process::CommandExt as _;
+    let program = command.get_program().display().to_string();
     // Returns only where it fails.
-    Err(format!("can't run Steward: {}", command.exec()))
+    Err(format!("can't run {program}: {}", command.exec()))
 }
 
 #[cfg(not(unix))]
-fn become_it(mut command: Command) -> Result<(), String> {
+pub(crate) fn become_it(mut command: Command) -> Result<(), String> {
     cargo::run(&mut command, "Steward")
 }

@@ -10,6 +10,7 @@
 mod action;
 mod container;
 mod decision;
+mod desktop;
 mod diagnosis;
 mod endpoint;
 mod event;
@@ -31,6 +32,10 @@ pub use container::{
     RestartPolicy,
 };
 pub use decision::{Autonomy, Decision, Verdict};
+pub use desktop::{
+    Chosen, DesktopAnswer, DesktopHeard, DesktopState, NewConnection, SavedConnection,
+    TestedConnection, Trouble, TroubleKind,
+};
 pub use diagnosis::{Diagnosis, Urgency};
 pub use endpoint::*;
 pub use event::{Envelope, Event, IncidentChange, StepResult, TaskChange};

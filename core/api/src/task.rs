@@ -111,6 +111,20 @@ pub enum Channel {
     Cli,
     /// A browser, by a session that somebody signed in to.
     Browser,
+    /// The desktop: its window, or the buttons of a notification.
+    Desktop,
+}
+
+impl Channel {
+    /// The word used on the wire and in the header by which a program says what it is.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Cli => "cli",
+            Self::Browser => "browser",
+            Self::Desktop => "desktop",
+        }
+    }
 }
 
 /// What a token's holder may do. Each role may do all that the one before may.

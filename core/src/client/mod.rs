@@ -5,7 +5,7 @@
 //! follow a redirect (it would carry the token elsewhere), or show the token.
 
 mod events;
-mod sse;
+pub mod sse;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -178,12 +178,61 @@ impl Client {
         };
         let body = tokio::time::timeout(self.timeout, self.read(request))
             .await
-            .map_err(|_| ClientError::Unreachable {
-                url: self.url().to_owned(),
-                reason: format!("it did not answer within {} s", self.timeout.as_secs_f64()),
-            })??;
+            .map_err(|_| self.too_slow(self.timeout))??;
         serde_json::from_slice(&body)
             .map_err(|error| self.nonsense(format!("{} {}: {error}", E::METHOD.as_str(), E::PATH)))
+    }
+
+    /// Sends a request that another program has built from the contract, and gives the text of a good answer: the desktop's window
+    /// asks through this. `path` has its query; `body` is JSON.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a path that would lead anywhere else than below the agent's address is [`ClientError::Usage`].
+    pub async fn forward(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, ClientError> {
+        let request = self.http.request(
+            match method {
+                Method::Get => reqwest::Method::GET,
+                Method::Post => reqwest::Method::POST,
+            },
+            self.below(path)?,
+        );
+        let mut request = self.signed(request);
+        if let Some(body) = body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body);
+        }
+        tokio::time::timeout(limit, self.read(request))
+            .await
+            .map_err(|_| self.too_slow(limit))?
+    }
+
+    /// A path with its query as an address below the agent's.
+    fn below(&self, path: &str) -> Result<Url, ClientError> {
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        let strange = !path.starts_with('/')
+            || path.contains(['#', '\\'])
+            || path.split('/').any(|part| {
+                let part = part.to_ascii_lowercase().replace("%2e", ".");
+                part == "." || part == ".."
+            });
+        if strange {
+            return Err(ClientError::Usage(format!(
+                "`{path}` is no path of an agent"
+            )));
+        }
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.set_query(query);
+        Ok(url)
     }
 
     /// The events from `after` on (a journal number), or from now on; see [`EventStream`].
@@ -216,18 +265,17 @@ impl Client {
                 }
             }
         }
-        let mut request = self.http.request(method, url).header(
-            CHANNEL_HEADER,
-            match self.channel {
-                Channel::Cli => "cli",
-                Channel::Http => "http",
-                Channel::Browser => "browser",
-            },
-        );
-        if !self.token.expose_secret().is_empty() {
-            request = request.bearer_auth(self.token.expose_secret());
+        Ok(self.signed(self.http.request(method, url)))
+    }
+
+    /// With the token, and the channel through which a person speaks.
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let request = request.header(CHANNEL_HEADER, self.channel.as_str());
+        if self.token.expose_secret().is_empty() {
+            request
+        } else {
+            request.bearer_auth(self.token.expose_secret())
         }
-        Ok(request)
     }
 
     async fn send(
@@ -289,6 +337,13 @@ impl Client {
         ClientError::Unreachable {
             url: self.url().to_owned(),
             reason: certificate_fault(error).unwrap_or_else(|| root_cause(error)),
+        }
+    }
+
+    fn too_slow(&self, limit: Duration) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url().to_owned(),
+            reason: format!("it did not answer within {} s", limit.as_secs_f64()),
         }
     }
 

@@ -2,36 +2,40 @@
 
 /// One message of the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
+pub struct Message {
     /// The `event` field; empty for an ordinary message.
-    pub(super) event: String,
+    pub event: String,
     /// The `data` lines, joined by line breaks.
-    pub(super) data: String,
+    pub data: String,
     /// The `id` field, where the message has one.
-    pub(super) id: Option<String>,
+    pub id: Option<String>,
 }
 
 /// A line or message above this is refused. Bytes; an incident with a full time line stays far below.
-pub(super) const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
+pub const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
 /// The stream sent something too large to be a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of the event stream is far too large")]
+pub struct TooLarge;
 
 /// Cuts a byte stream into messages, wherever the network has cut it.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub struct Parser {
     line: Vec<u8>,
     message: Message,
     has_data: bool,
     skip_line_feed: bool,
     /// Milliseconds that the server asks to wait before a reconnect.
-    pub(super) retry_ms: Option<u64>,
+    pub retry_ms: Option<u64>,
 }
 
 impl Parser {
     /// Takes the next bytes; returns the messages that they complete.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, TooLarge> {
+    ///
+    /// # Errors
+    /// Where a line or message is too large to be one.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, TooLarge> {
         let mut complete = Vec::new();
         for &byte in bytes {
             // Lines end in LF, CR or CRLF.

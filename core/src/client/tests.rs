@@ -25,7 +25,7 @@ use steward_api::{
     HealContainer, Nothing, Page, ProblemDetails, ResourceId, ResourceIdQuery,
 };
 
-use super::{Client, ClientError, StreamEvent};
+use super::{Client, ClientError, StreamEvent, Trust};
 
 /// A server on a free port that ends with the test.
 struct Server {
@@ -337,4 +337,68 @@ async fn a_stream_that_never_began_is_an_error_at_once() {
     let items: Vec<_> = client(&server.url).events(Some(3)).collect().await;
     assert_eq!(items.len(), 1);
     assert!(matches!(items[0], Err(ClientError::Nonsense { .. })));
+}
+
+#[tokio::test]
+async fn a_request_as_it_stands_is_sent_below_the_agent_s_address() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let server = serve(Router::new().fallback(move |uri: Uri, headers: HeaderMap| {
+        let told = headers.contains_key("authorization");
+        seen.lock().unwrap().push(format!("{uri} {told}"));
+        async { "{}" }
+    }))
+    .await;
+    let client = client(&format!("{}/proxy", server.url));
+    let get = |path: &'static str| {
+        let client = client.clone();
+        async move {
+            let second = Duration::from_secs(5);
+            let sent = client.forward(steward_api::Method::Get, path, None, second);
+            sent.await.map(|body| String::from_utf8(body).unwrap())
+        }
+    };
+    assert_eq!(get("/api/journal?limit=1").await.unwrap(), "{}");
+    for strange in [
+        "//evil.example/x",
+        "http://evil.example/x",
+        "/../x",
+        "/a/%2E%2e/x",
+        "/x#y",
+        "x",
+    ] {
+        let sent = get(strange).await;
+        // Two slashes are a path like any other: they stay below the address.
+        if strange != "//evil.example/x" {
+            assert!(matches!(sent, Err(ClientError::Usage(_))), "{strange}");
+        }
+    }
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            "/proxy/api/journal?limit=1 true",
+            "/proxy//evil.example/x true"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_request_as_it_stands_is_given_up_in_time() {
+    let server = serve(Router::new().fallback(|| async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }))
+    .await;
+    let limit = Duration::from_millis(200);
+    let sent = client(&server.url).forward(steward_api::Method::Get, "/status", None, limit);
+    assert!(matches!(sent.await, Err(ClientError::Unreachable { .. })));
+}
+
+#[test]
+fn a_file_without_a_certificate_is_no_authority() {
+    let token = || SecretString::from("t");
+    for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nx"] {
+        let trust = Trust::Only(text.as_bytes().to_vec());
+        let made = Client::trusting(&trust, "https://atlas", token(), Channel::Desktop);
+        assert!(matches!(made, Err(ClientError::Usage(_))), "{text}");
+    }
 }

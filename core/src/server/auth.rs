@@ -20,7 +20,7 @@ use super::{
 };
 use crate::engine::Caller;
 
-/// The header by which the command line says that it is the command line. It only labels the record; it allows nothing.
+/// The header by which the command line and the desktop say what they are. It only labels the record; it allows nothing.
 pub const CHANNEL_HEADER: &str = "x-steward-channel";
 
 /// Who asks, or why they may not. The one place where a role is enforced.
@@ -46,6 +46,7 @@ pub(super) fn authorise(
     allows(identity, role, needed)?;
     let channel = match headers.get(CHANNEL_HEADER) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"cli") => Channel::Cli,
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"desktop") => Channel::Desktop,
         _ => Channel::Http,
     };
     Ok(Caller {

@@ -143,10 +143,10 @@ where
     }
 }
 
-/// The same as a router, to be called in process: by the desktop, without a port.
-pub fn router(handle: Handle, tokens: Tokens) -> Router {
+/// The same as a router, to be called in process: by the desktop, without a port. Its event streams end with `shutdown`.
+pub fn router(handle: Handle, tokens: Tokens, shutdown: CancellationToken) -> Router {
     let web = Web::new(&tokens.mark(), Hosts::default(), None);
-    assemble(handle, tokens, web, CancellationToken::new())
+    assemble(handle, tokens, web, shutdown)
 }
 
 fn assemble(handle: Handle, tokens: Tokens, web: Web, shutdown: CancellationToken) -> Router {

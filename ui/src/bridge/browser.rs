@@ -82,6 +82,9 @@ pub(crate) fn replace_hash(hash: &str) {
 
 /// The address of the agent, such as `http://atlas:9470`.
 pub(crate) fn origin() -> String {
+    if super::is_desktop() {
+        return "as chosen under Connections".to_owned();
+    }
     window()
         .and_then(|window| window.location().origin().ok())
         .unwrap_or_default()

@@ -3,13 +3,15 @@
 //! What flows through: endpoints of the contract with their inputs in, replies or a [`Failure`] out; events as they happen. Everything that
 //! needs JavaScript is in this folder. What it never does: decide what is shown, or hold a token.
 //!
-//! Two carriers can stand behind [`send`] and [`follow`]: HTTP with a session cookie, which is `http` and `stream`; and the desktop's own
-//! command and events (Tauri's `invoke` and `listen`), which take the same method, path and body to the same router. Nothing outside this
-//! folder can tell them apart.
+//! Two carriers stand behind [`send`] and [`follow`]: HTTP with a session cookie, which is `http` and `stream`; and the desktop's shell,
+//! which is `tauri`: it takes the same method, path and body to the engine inside of it, or to an agent. Which it is, is seen at the start and
+//! never changes. Only what has to do with signing in, which there is none of in the desktop, asks [`is_desktop`].
 
 pub(crate) mod browser;
+pub(crate) mod desktop;
 mod http;
 mod stream;
+mod tauri;
 
 use std::pin::Pin;
 
@@ -23,7 +25,8 @@ use crate::{
     url, wire,
 };
 
-pub(crate) use stream::{Heard, Stream};
+pub(crate) use stream::Heard;
+pub(crate) use tauri::is_here as is_desktop;
 
 /// An ordinary request is given up after this time, milliseconds.
 const PATIENCE: u32 = 15_000;
@@ -82,10 +85,30 @@ pub(crate) async fn sign_in(by: SignIn<'_>) -> Result<Session, Failure> {
 /// # Errors
 /// Where the agent could not be told.
 pub(crate) async fn sign_out() -> Result<(), Failure> {
+    if is_desktop() {
+        // The shell keeps the line; leaving it is choosing another.
+        return Ok(());
+    }
     let body = serde_json::to_value(Nothing {});
     ask(Method::Post, SIGN_OUT_PATH, None, body)
         .await
         .map(|_| ())
+}
+
+/// An open event stream; closed when dropped.
+pub(crate) enum Stream {
+    Http(stream::Stream),
+    Desktop(tauri::Stream),
+}
+
+impl Stream {
+    /// Hears nothing more.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Http(stream) => stream.close(),
+            Self::Desktop(stream) => stream.close(),
+        }
+    }
 }
 
 /// Listens to what happens from now on, until the [`Stream`] is dropped.
@@ -93,7 +116,11 @@ pub(crate) async fn sign_out() -> Result<(), Failure> {
 /// # Errors
 /// Where the browser can't listen at all.
 pub(crate) fn follow(heard: impl Fn(Heard) + 'static) -> Result<Stream, Failure> {
-    Stream::open(steward_api::EVENTS_PATH, heard)
+    if is_desktop() {
+        tauri::Stream::open(heard).map(Stream::Desktop)
+    } else {
+        stream::Stream::open(steward_api::EVENTS_PATH, heard).map(Stream::Http)
+    }
 }
 
 /// Sends a request of any endpoint: what is the same for all of them is built once.
@@ -129,7 +156,11 @@ fn ask(
 }
 
 async fn send(request: Request) -> Result<String, Failure> {
-    http::send(request).await
+    if is_desktop() {
+        tauri::send(request).await
+    } else {
+        http::send(request).await
+    }
 }
 
 fn path_of(template: &str, part: Option<&str>) -> String {

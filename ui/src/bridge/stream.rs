@@ -21,7 +21,7 @@ pub(crate) enum Heard {
     /// Too much was missed: everything must be read anew.
     Reload,
     /// It is broken.
-    Lost,
+    Lost(Failure),
     /// A message could not be understood.
     Strange(String),
 }
@@ -49,7 +49,7 @@ impl Stream {
             added.map_err(|_| Failure::Unreachable)
         };
         listen("open", |_| Heard::Open)?;
-        listen("error", |_| Heard::Lost)?;
+        listen("error", |_| Heard::Lost(Failure::Unreachable))?;
         listen("reload", |_| Heard::Reload)?;
         for name in EVENT_NAMES {
             listen(name, understood)?;
@@ -63,7 +63,7 @@ impl Stream {
 
 impl Stream {
     /// Hears nothing more.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.source.close();
     }
 }
@@ -74,13 +74,17 @@ impl Drop for Stream {
     }
 }
 
+pub(super) fn event(text: &str) -> Heard {
+    match wire::read(text) {
+        Ok(envelope) => Heard::Event(Box::new(envelope)),
+        Err(error) => Heard::Strange(error.to_string()),
+    }
+}
+
 fn understood(message: &JsValue) -> Heard {
     let text = message
         .dyn_ref::<MessageEvent>()
         .and_then(|message| message.data().as_string())
         .unwrap_or_default();
-    match wire::read(&text) {
-        Ok(envelope) => Heard::Event(Box::new(envelope)),
-        Err(error) => Heard::Strange(error.to_string()),
-    }
+    event(&text)
 }

@@ -4,6 +4,7 @@
 //! asks. What it never does: keep a state of the world of its own.
 
 mod activity;
+pub(crate) mod connections;
 mod incident;
 mod incidents;
 mod map;
@@ -20,7 +21,7 @@ mod tasks;
 
 use leptos::prelude::*;
 
-use crate::{app::App, route::Route};
+use crate::{app::App, bridge, route::Route};
 
 /// The screen of a place.
 pub(crate) fn page(app: App, route: &Route) -> AnyView {
@@ -35,6 +36,8 @@ pub(crate) fn page(app: App, route: &Route) -> AnyView {
         Route::Task(id) => task::page(app, *id),
         Route::Activity(_) => activity::page(app),
         Route::Settings => settings::page(app),
+        Route::Connections if bridge::is_desktop() => connections::page(app),
+        Route::Connections => nowhere::page("connections"),
         Route::Nowhere(hash) => nowhere::page(hash),
     }
 }

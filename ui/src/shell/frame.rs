@@ -6,7 +6,7 @@ use super::{help, palette};
 use crate::{
     app::{App, Theme},
     attention,
-    bridge::browser,
+    bridge::{self, browser},
     components::marks::shape,
     failure::Failure,
     format,
@@ -82,6 +82,14 @@ fn header(app: App) -> AnyView {
                 {node}
             </span>
             {link_state(app)}
+            {bridge::is_desktop()
+                .then(|| {
+                    view! {
+                        <a class="pill" href="#/connections" data-testid="open-connections">
+                            "Connections"
+                        </a>
+                    }
+                })}
             <button
                 class="find"
                 on:click=move |_| app.palette.set(true)

@@ -11,7 +11,7 @@ use leptos::prelude::*;
 
 use crate::{
     app::App,
-    bridge::browser,
+    bridge::{self, browser},
     components::text,
     pages,
     session::{Link, Presence},
@@ -48,6 +48,7 @@ pub(crate) fn view(app: App) -> AnyView {
         let stage = stage.get();
         untrack(|| match stage {
             Stage::Connecting => connecting(app),
+            Stage::SignIn if bridge::is_desktop() => pages::connections::alone(app),
             Stage::SignIn => pages::sign_in::page(app),
             Stage::Inside => frame::frame(app),
         })
@@ -68,6 +69,18 @@ fn connecting(app: App) -> AnyView {
                         <button class="button" on:click=move |_| sync::connect(app) data-testid="try-again">
                             "Try again now"
                         </button>
+                        {bridge::is_desktop()
+                            .then(|| {
+                                view! {
+                                    <button
+                                        class="button"
+                                        on:click=move |_| sync::signed_out(app, None)
+                                        data-testid="choose-another"
+                                    >
+                                        "Choose another connection"
+                                    </button>
+                                }
+                            })}
                     }
                         .into_any()
                 }

@@ -8,6 +8,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::world::{World, problem, tokens};
@@ -130,7 +131,7 @@ async fn it_can_be_called_in_process() {
         .header("X-API-Key", super::world::token(Role::Viewer))
         .body(Body::empty())
         .unwrap();
-    let response = router(world.handle.clone(), tokens())
+    let response = router(world.handle.clone(), tokens(), CancellationToken::new())
         .oneshot(request)
         .await
         .unwrap();
