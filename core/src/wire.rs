@@ -27,8 +27,8 @@ use crate::{
     store,
 };
 
-pub use self::web::{is_misconfigured, look_at_tls};
 pub use self::embedded::Embedded;
+pub use self::web::{is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,4 @@
-//! `cargo xtask desktop` and `cargo xtask bundle`: the window on this machine, and packages for others.
+//! `cargo xtask desktop`, `test-desktop` and `bundle`: the window on this machine, its tests, and packages for others.
 //!
 //! What flows through: arguments for the desktop, unchanged; paths of finished packages out. What it never does: build half a package, or
 //! install a tool where others would find it: what packing needs stands in the target directory.
@@ -27,6 +27,40 @@ pub(crate) fn run_it(arguments: &[String]) -> Result<(), String> {
     let mut desktop = Command::new(program);
     desktop.args(arguments);
     up::become_it(desktop)
+}
+
+/// What the windows' tests need besides, on Debian.
+const FOR_TESTS: [&str; 7] = [
+    "xvfb",
+    "xauth",
+    "dbus",
+    "webkit2gtk-driver",
+    "xdotool",
+    "gnome-keyring",
+    "dunst",
+];
+
+/// The desktop's formatting, lints and tests: windows on a display without a screen, a real bus, a real keyring, a real agent.
+///
+/// # Errors
+/// What failed.
+pub(crate) fn test(filter: &[String]) -> Result<(), String> {
+    need_libraries()?;
+    if machine::which("Xvfb").is_none() || machine::which("WebKitWebDriver").is_none() {
+        machine::install(&FOR_TESTS);
+    }
+    let dist = ui::build()?;
+    // The agent that a window connects to.
+    let agent = cargo::build("steward", "steward", Some(&dist))?;
+    run(
+        &mut in_desktop(&["fmt", "--all", "--check"])?,
+        "the check of the desktop's formatting",
+    )?;
+    let lints = ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"];
+    run(&mut in_desktop(&lints)?, "the check of the desktop's lints")?;
+    let mut tests = in_desktop(&["test", "--locked", "--no-fail-fast"])?;
+    tests.args(filter).env("STEWARD_BIN", agent);
+    run(&mut tests, "a test of the desktop")
 }
 
 /// Makes a Debian package of the headless agent and one of the desktop.

@@ -27,6 +27,7 @@ Steward's tasks. Run them anywhere in the repository.
                                  Try `cargo xtask up --help` once it is built.
   cargo xtask demo [--yes]       Builds Steward and shows it at work within a minute, on containers of its own: `steward demo`.
   cargo xtask desktop [ARGUMENTS] Builds the desktop and starts it: a window with its own engine or an agent behind it.
+  cargo xtask test-desktop [FILTER] The desktop's formatting, lints and tests, in windows on a display without a screen.
   cargo xtask bundle             Makes Debian packages of the headless agent (with its systemd unit) and of the desktop.
   cargo xtask ui                 Builds the control center alone and says where its files are.
   cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
@@ -51,12 +52,13 @@ fn main() -> ExitCode {
         }
         Some("up") => up::run("up", &rest),
         Some("demo") => up::run("demo", &rest),
-        Some("test" | "ci" | "bench" | "ui" | "bundle") if asks_for_help(&rest) => {
+        Some("test" | "test-desktop" | "ci" | "bench" | "ui" | "bundle") if asks_for_help(&rest) => {
             print!("{HELP}");
             Ok(())
         }
         Some("ui") => ui::build().map(|dist| println!("{}", dist.display())),
         Some("desktop") => desktop::run_it(&rest),
+        Some("test-desktop") => desktop::test(&rest),
         Some("bundle") => desktop::bundle(),
         Some("test" | "ci") => test::test(&rest),
         Some("bench") => bench(&rest),
