@@ -389,7 +389,8 @@ async fn a_request_as_it_stands_is_given_up_in_time() {
     }))
     .await;
     let limit = Duration::from_millis(200);
-    let sent = client(&server.url).forward(steward_api::Method::Get, "/status", None, limit);
+    let client = client(&server.url);
+    let sent = client.forward(steward_api::Method::Get, "/status", None, limit);
     assert!(matches!(sent.await, Err(ClientError::Unreachable { .. })));
 }
 
