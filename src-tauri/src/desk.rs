@@ -136,7 +136,7 @@ impl Desk {
             Chosen::Agent { name } => self
                 .remote(&saved.connections, name, None)
                 .await
-                .map(|remote| Some(Carrier::Remote(remote))),
+                .map(|remote| Some(Carrier::Remote(Box::new(remote)))),
         };
         let (line, trouble) = match line {
             Ok(line) => (line, saved.unreadable.clone()),
@@ -205,8 +205,12 @@ impl Desk {
         let chosen = Chosen::Agent {
             name: name.to_owned(),
         };
-        self.put(chosen.clone(), Some(Carrier::Remote(remote)), None)
-            .await;
+        self.put(
+            chosen.clone(),
+            Some(Carrier::Remote(Box::new(remote))),
+            None,
+        )
+        .await;
         self.keep_choice(&mut saved, chosen)?;
         Ok(tested)
     }
@@ -254,8 +258,12 @@ impl Desk {
         };
         self.write(&saved, &changed)?;
         saved.connections = changed.clone();
-        self.put(changed.chosen, Some(Carrier::Remote(remote)), None)
-            .await;
+        self.put(
+            changed.chosen,
+            Some(Carrier::Remote(Box::new(remote))),
+            None,
+        )
+        .await;
         Ok(tested)
     }
 

@@ -85,7 +85,7 @@ pub(crate) enum CallError {
 #[derive(Clone, Debug)]
 pub(crate) enum Carrier {
     Own(Own),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Carrier {

@@ -4,6 +4,7 @@
 //! asks. What it never does: keep a state of the world of its own.
 
 mod activity;
+mod connection_forms;
 pub(crate) mod connections;
 mod incident;
 mod incidents;
