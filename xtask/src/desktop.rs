@@ -56,7 +56,14 @@ pub(crate) fn test(filter: &[String]) -> Result<(), String> {
         &mut in_desktop(&["fmt", "--all", "--check"])?,
         "the check of the desktop's formatting",
     )?;
-    let lints = ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"];
+    let lints = [
+        "clippy",
+        "--locked",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
     run(&mut in_desktop(&lints)?, "the check of the desktop's lints")?;
     let mut tests = in_desktop(&["test", "--locked", "--no-fail-fast"])?;
     tests.args(filter).env("STEWARD_BIN", agent);

@@ -52,7 +52,9 @@ fn main() -> ExitCode {
         }
         Some("up") => up::run("up", &rest),
         Some("demo") => up::run("demo", &rest),
-        Some("test" | "test-desktop" | "ci" | "bench" | "ui" | "bundle") if asks_for_help(&rest) => {
+        Some("test" | "test-desktop" | "ci" | "bench" | "ui" | "bundle")
+            if asks_for_help(&rest) =>
+        {
             print!("{HELP}");
             Ok(())
         }
