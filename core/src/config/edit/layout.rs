@@ -276,6 +276,13 @@ impl<'t> Layout<'t> {
         gone: Range<usize>,
         patch: &mut Patch,
     ) -> Result<(), Cannot> {
+        if self.is_tail_of_a_line(spans, &gone)
+            && let Some(before) = gone.start.checked_sub(1).and_then(|last| spans.get(last))
+            && let Some(last) = spans.last()
+        {
+            patch.replace(before.end..last.end, "");
+            return Ok(());
+        }
         for index in gone.clone() {
             let span = spans.get(index).ok_or(ODD)?.clone();
             let Some(comma) = self.comma_after(span.end) else {
@@ -287,7 +294,16 @@ impl<'t> Layout<'t> {
                 }
                 let begin = self.lines.begin(span.start);
                 let ahead = self.lines.part(begin..span.start);
-                let blanks = ahead.len() - ahead.trim_end_matches([' ', '\t']).len();
+                // With an element that goes before it on its line, the blanks between them go too.
+                let goes_with_it = index > gone.start
+                    && spans
+                        .get(index - 1)
+                        .is_some_and(|other| other.start >= begin);
+                let blanks = if goes_with_it {
+                    0
+                } else {
+                    ahead.len() - ahead.trim_end_matches([' ', '\t']).len()
+                };
                 if ahead.trim().is_empty() {
                     self.lines.take_out(span, patch);
                 } else if gone.start == 0 {
@@ -318,6 +334,21 @@ impl<'t> Layout<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Whether these are the last elements, with no comma behind them, and stand on one line with the one before them: then there is no
+    /// comment among them.
+    fn is_tail_of_a_line(&self, spans: &[Range<usize>], gone: &Range<usize>) -> bool {
+        let (Some(before), Some(last)) = (
+            gone.start.checked_sub(1).and_then(|last| spans.get(last)),
+            spans.last(),
+        ) else {
+            return false;
+        };
+        gone.end == spans.len()
+            && !gone.is_empty()
+            && self.comma_after(last.end).is_none()
+            && !self.lines.part(before.end..last.end).contains('\n')
     }
 
     /// The comma that follows here, past blanks and comments.

@@ -40,6 +40,27 @@ const LAYOUTS: &[Case] = &[
         &[("thresholds.disk_percent", Some("85"))],
         "[thresholds]\ndisk_percent = 85.0\n",
     ),
+    // Several elements off the end of a line, in the middle of others, and off the end of several lines.
+    (
+        "[network]\ndns_names = [\"a.lan\", \"b.lan\", \"c.lan\"] # kept\n",
+        &[("network.dns_names", Some("[\"d.lan\"]"))],
+        "[network]\ndns_names = [\"d.lan\"] # kept\n",
+    ),
+    (
+        "[network]\ndns_names = [ \"a.lan\", \"b.lan\", \"c.lan\", \"d.lan\" ]\n",
+        &[("network.dns_names", Some("[\"a.lan\"]"))],
+        "[network]\ndns_names = [ \"a.lan\" ]\n",
+    ),
+    (
+        "[network]\ndns_names = [\"a.lan\", \"b.lan\", \"c.lan\", \"d.lan\"]\n",
+        &[("network.dns_names", Some("[\"a.lan\", \"d.lan\"]"))],
+        "[network]\ndns_names = [\"a.lan\", \"d.lan\"]\n",
+    ),
+    (
+        "[network]\ndns_names = [\n  \"a.lan\", # first\n  \"b.lan\", \"c.lan\", \"d.lan\"\n]\n",
+        &[("network.dns_names", Some("[\"a.lan\"]"))],
+        "[network]\ndns_names = [\n  \"a.lan\" # first\n  \n]\n",
+    ),
     // What is not there yet: below its example, below the last key, at the top, in a new section.
     (
         "[thresholds]\n# A file system's use.\n# disk_percent = 85\n# hysteresis = 5\n\n[network]\n",
@@ -279,7 +300,7 @@ fn an_edit() -> impl Strategy<Value = ConfigEdit> {
         (1_i64..90).prop_map(|value| ("guards.blast_radius", json!(value))),
         (1_i64..90).prop_map(|value| ("schedules.health_check.every", json!(format!("{value}m")))),
         (1_i64..90).prop_map(|value| ("retention.fine", json!(format!("{value}m")))),
-        prop::collection::vec("[a-z]{1,8}\\.lan", 1..5)
+        prop::collection::vec("[a-z]{1,8}\\.lan", 1..6)
             .prop_map(|value| ("network.dns_names", json!(value))),
         prop::collection::vec("/[a-z\"\\\\#\u{e4}]{1,8}", 0..4)
             .prop_map(|value| ("host.ignore_disks", json!(value))),
