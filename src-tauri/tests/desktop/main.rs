@@ -366,10 +366,13 @@ async fn the_tray_says_how_everything_is_and_what_quitting_stops() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_window_keeps_it_watching_and_says_so_where_no_tray_shows_it() -> Result<()> {
-    let session = session_or_skip!();
-    let Some(xdotool) = which("xdotool") else {
-        skip!("xdotool not found; on Debian: apt-get install xdotool");
+    let mut session = session_or_skip!();
+    // Who closes windows is their manager.
+    let (Some(xdotool), Some(openbox)) = (which("xdotool"), which("openbox")) else {
+        skip!("xdotool or openbox not found; on Debian: apt-get install xdotool openbox");
     };
+    let command = session.command(&openbox);
+    session.run("openbox", &command)?;
     let seen = || async {
         let output = session
             .command(&xdotool)
@@ -383,13 +386,18 @@ async fn closing_the_window_keeps_it_watching_and_says_so_where_no_tray_shows_it
     window.click("use-own").await?;
     window.live().await?;
     let there = |ids: &Vec<String>| !ids.is_empty();
-    for id in wait::until("the window", SOON, seen, there).await? {
-        session
-            .command(&xdotool)
-            .args(["windowquit", &id])
-            .output()?;
-    }
-    wait::until("the window to be hidden", SOON, seen, Vec::is_empty).await?;
+    wait::until("the window", SOON, seen, there).await?;
+    let closed = || async {
+        let ids = seen().await?;
+        for id in &ids {
+            session
+                .command(&xdotool)
+                .args(["windowquit", id])
+                .output()?;
+        }
+        Ok(ids)
+    };
+    wait::until("the window to be hidden", SOON, closed, Vec::is_empty).await?;
     notifier.wait("goes on watching", false).await?;
     // Its page goes on: it was hidden, not ended.
     window.live().await?;
