@@ -30,12 +30,13 @@ pub(crate) fn run_it(arguments: &[String]) -> Result<(), String> {
 }
 
 /// What the windows' tests need besides, on Debian.
-const FOR_TESTS: [&str; 7] = [
+const FOR_TESTS: [&str; 8] = [
     "xvfb",
     "xauth",
     "dbus",
     "webkit2gtk-driver",
     "xdotool",
+    "openbox",
     "gnome-keyring",
     "dunst",
 ];
@@ -66,7 +67,11 @@ pub(crate) fn test(filter: &[String]) -> Result<(), String> {
     ];
     run(&mut in_desktop(&lints)?, "the check of the desktop's lints")?;
     let mut tests = in_desktop(&["test", "--locked", "--no-fail-fast"])?;
-    tests.args(filter).env("STEWARD_BIN", agent);
+    // Each window test has a display, a bus and a web view of its own: one after the other.
+    tests
+        .args(filter)
+        .args(["--", "--test-threads", "1"])
+        .env("STEWARD_BIN", agent);
     run(&mut tests, "a test of the desktop")
 }
 
