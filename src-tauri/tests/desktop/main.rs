@@ -390,10 +390,13 @@ async fn closing_the_window_keeps_it_watching_and_says_so_where_no_tray_shows_it
     let closed = || async {
         let ids = seen().await?;
         for id in &ids {
+            // The manager's own keys for it: the window is asked to close, as by its button.
             session
                 .command(&xdotool)
-                .args(["windowquit", id])
+                .args(["windowfocus", "--sync", id, "key", "alt+F4"])
                 .output()?;
+            // Pressed again only where that did nothing.
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         Ok(ids)
     };
