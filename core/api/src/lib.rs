@@ -24,6 +24,7 @@ mod session;
 mod settings;
 mod tagged;
 mod task;
+pub mod units;
 mod views;
 
 pub use action::{Action, ActionName, ContainerRef, Limits, Risk, TaskType};

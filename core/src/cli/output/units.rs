@@ -2,83 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use steward_api::Metric;
-
-/// Bytes, in binary units: `512 B`, `1.5 MiB`, `12 GiB`.
-pub(crate) fn bytes(count: f64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = count.max(0.0);
-    let mut unit = 0;
-    // 1023.5 would round to 1024 of the smaller unit.
-    while value >= 1023.5 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 9.95 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
-
-/// A count of bytes; see [`bytes`].
-#[allow(clippy::cast_precision_loss, reason = "shown with two digits")]
-pub(crate) fn byte_count(count: u64) -> String {
-    bytes(count as f64)
-}
-
-/// A duration in its two largest units: `3 s`, `2 min 5 s`, `4 h 10 min`, `12 d 3 h`.
-pub(crate) fn duration(span: SignedDuration) -> String {
-    let seconds = span.as_secs().unsigned_abs();
-    if seconds == 0 {
-        let millis = span.subsec_millis().unsigned_abs();
-        return if millis == 0 {
-            "0 s".to_owned()
-        } else {
-            format!("{millis} ms")
-        };
-    }
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let first = parts.iter().position(|(value, _)| *value > 0).unwrap_or(3);
-    parts[first..]
-        .iter()
-        .take(2)
-        .filter(|(value, _)| *value > 0)
-        .map(|(value, unit)| format!("{value} {unit}"))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
+pub(crate) use steward_api::units::{byte_count, bytes, duration, relative};
 
 /// A duration of so many seconds; see [`duration`].
 pub(crate) fn seconds(count: u64) -> String {
     duration(SignedDuration::from_secs(
         i64::try_from(count).unwrap_or(i64::MAX),
     ))
-}
-
-/// How long ago, in the largest unit: `just now`, `5 min ago`, `in 2 h`.
-pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
-    let span = now.duration_since(at);
-    let seconds = span.as_secs();
-    let size = seconds.unsigned_abs();
-    if size < 2 {
-        return "just now".to_owned();
-    }
-    let text = match size {
-        0..60 => format!("{size} s"),
-        60..3600 => format!("{} min", size / 60),
-        3600..172_800 => format!("{} h", size / 3600),
-        _ => format!("{} d", size / 86_400),
-    };
-    if seconds < 0 {
-        format!("in {text}")
-    } else {
-        format!("{text} ago")
-    }
 }
 
 /// The time of day, with the date where it is not today's.
