@@ -11,6 +11,7 @@ use crate::{
     failure::Failure,
     keys::{Command, Keys},
     marks::Tone,
+    pages,
     route::{self, Route},
     shell,
     store::Store,
@@ -249,6 +250,7 @@ fn root() -> AnyView {
         command.is_some()
     });
     sync::watch(app);
+    pages::parts::fetch_others();
     if !app.enters() {
         sync::connect(app);
     }

@@ -1,8 +1,8 @@
 //! The control center's files, as they stand in the binary.
 //!
 //! What flows through: a path in; the file, packed with gzip, out, with the headers that keep the page to this one origin. What it never does:
-//! read a file of the machine, ask for a token (the files hold no secret and are the same for everybody), or let a browser go on with a
-//! version that is older than the agent: each file is asked for anew by its tag, and not sent again where it is the same.
+//! read a file of the machine, ask for a token (the files hold no secret and are the same for everybody), or let a browser mix two builds: the
+//! page is asked for anew by its tag, and names the folder of its build, whose files a browser may keep for good.
 
 use axum::{
     Router,
@@ -17,7 +17,7 @@ use super::error::Refusal;
 /// One file of the control center.
 #[derive(Debug)]
 struct File {
-    /// Such as `/assets/style.css`.
+    /// Such as `/assets/0123456789abcdef/style.css`.
     path: &'static str,
     /// The media type.
     kind: &'static str,
@@ -43,7 +43,7 @@ pub fn has_ui() -> bool {
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
-        .route("/assets/{file}", get(asset))
+        .route("/assets/{build}/{file}", get(asset))
         .route("/favicon.ico", get(icon))
 }
 
@@ -64,7 +64,8 @@ async fn asset(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 async fn icon(headers: HeaderMap) -> Response {
-    serve("/assets/icon.svg", &headers)
+    let icon = FILES.iter().find(|file| file.path.ends_with("/icon.svg"));
+    serve(icon.map_or("/favicon.ico", |icon| icon.path), &headers)
 }
 
 fn serve(path: &str, headers: &HeaderMap) -> Response {
@@ -94,11 +95,17 @@ fn answer(file: &File, headers: &HeaderMap) -> Response {
         )
             .into_response()
     };
+    // What stands in a build's folder never changes under its name.
+    let keep = if file.path.starts_with("/assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let headers = response.headers_mut();
     for (name, value) in [
         (header::ETAG, file.tag),
         (header::VARY, "accept-encoding"),
-        (header::CACHE_CONTROL, "no-cache"),
+        (header::CACHE_CONTROL, keep),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
     ] {

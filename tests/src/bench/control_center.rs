@@ -1,6 +1,6 @@
 //! Measurements of the control center: what a browser has to fetch, how soon an event is on screen, how a long list scrolls.
 //!
-//! What flows through: the agent's own files over HTTP; a real Chromium in front of an agent with 1,000 simulated containers. What it never
+//! What flows through: a real Chromium in front of an agent with 1,000 simulated containers. What it never
 //! does: count the time of a remote control: the page itself notes when it has drawn something, by the clock that the simulated engine uses.
 
 use std::time::Duration;
@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{Extent, Row, Verdict, simulated, step, table::percentile};
 use crate::{
-    agent::{ADMIN_TOKEN, Agent, http_client},
+    agent::{ADMIN_TOKEN, Agent},
     browser::{Browser, Screen},
     sim::Sim,
 };
 
 /// What a browser may have to fetch, bytes.
-const LARGEST: usize = 400_000;
+const LARGEST: u64 = 400_000;
 /// An event is on screen within this time, milliseconds.
 const ON_SCREEN: f64 = 100.0;
 /// A frame that takes longer than this is seen as a jerk, milliseconds: two of a screen that shows 60 a second.
@@ -25,10 +25,11 @@ pub(super) async fn measure(extent: Extent) -> Result<Vec<Row>> {
     step("the control center: its size, an event on screen, 1,000 rows scrolled");
     let sim = Sim::start(1_000).await?;
     let agent = simulated::agent_on(&sim, 30).await?;
-    let mut rows = vec![size(&agent).await?];
+    let mut rows = Vec::new();
     match Browser::start("bench", Screen::Desktop).await? {
         Ok(browser) => {
             enter(&browser, &agent).await?;
+            rows.push(size(&browser).await?);
             rows.push(frames(&browser).await?);
             rows.push(on_screen(&browser, &agent, &sim, extent.events_seen).await?);
         }
@@ -42,46 +43,56 @@ pub(super) async fn measure(extent: Extent) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What a browser fetches, packed as it travels.
-async fn size(agent: &Agent) -> Result<Row> {
-    let client = http_client()?;
-    let mut wasm = 0;
-    let mut all = 0;
-    for file in [
-        "/",
-        "/assets/start.js",
-        "/assets/style.css",
-        "/assets/steward-ui.js",
-        "/assets/steward-ui_bg.wasm",
-    ] {
-        let reply = client
-            .get(format!("{}{file}", agent.url()))
-            .header("accept-encoding", "gzip")
-            .send()
-            .await?
-            .error_for_status()
-            .context("the agent does not serve the control center")?;
-        let bytes = reply.bytes().await?.len();
-        all += bytes;
-        if file.ends_with(".wasm") {
-            wasm = bytes;
-        }
-    }
-    let verdict = if wasm <= LARGEST {
+/// What the browser fetched until the first screen was live, and after it had fetched the rest, packed as it travelled.
+async fn size(browser: &Browser) -> Result<Row> {
+    let first = fetched(browser).await?;
+    let all = crate::wait::until(
+        "the other parts of the control center",
+        Duration::from_secs(30),
+        || fetched(browser),
+        |fetched| fetched.parts.iter().any(|part| part.contains("settings")),
+    )
+    .await?;
+    let verdict = if first.wasm <= LARGEST {
         Verdict::Ok
     } else {
         Verdict::Over
     };
     Ok(Row::new(
-        "control center, its wasm as it travels (gzip)",
+        "control center, wasm up to the first screen, as it travels (gzip)",
         "≤ 400 KB",
         format!(
-            "{} KB; with all that belongs to it {} KB",
-            wasm / 1000,
-            all / 1000
+            "{} KB; with all screens, fetched after it, {} KB",
+            first.wasm / 1000,
+            all.wasm / 1000
         ),
         verdict,
     ))
+}
+
+#[derive(Debug)]
+struct Fetched {
+    /// The names of the wasm files.
+    parts: Vec<String>,
+    /// Their sizes together, packed, bytes.
+    wasm: u64,
+}
+
+async fn fetched(browser: &Browser) -> Result<Fetched> {
+    let told = browser
+        .run(
+            "return performance.getEntriesByType('resource').filter(entry => entry.name.endsWith('.wasm'))
+               .map(entry => [entry.name, entry.encodedBodySize]);",
+            &[],
+        )
+        .await?;
+    let files: Vec<(String, u64)> =
+        serde_json::from_value(told).context("the browser's list of what it fetched")?;
+    ensure!(!files.is_empty(), "the browser fetched no wasm");
+    Ok(Fetched {
+        wasm: files.iter().map(|(_, bytes)| bytes).sum(),
+        parts: files.into_iter().map(|(name, _)| name).collect(),
+    })
 }
 
 async fn enter(browser: &Browser, agent: &Agent) -> Result<()> {

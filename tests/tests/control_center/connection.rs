@@ -1,6 +1,7 @@
 //! The line to the agent: lost, said at once, regained, and nothing missed; sessions that end; tokens that are refused.
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use steward_api::Health;
 use steward_tests::{
     agent::{ADMIN_TOKEN, Agent},
@@ -160,6 +161,34 @@ async fn an_agent_that_starts_anew_is_found_again() -> Result<()> {
     browser
         .expect_quiet(|line| {
             is_question_who(line) || line.contains("net::ERR_") || line.contains("502")
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_can_t_be_fetched_says_so_and_is_fetched_again() -> Result<()> {
+    let browser = browser_or_skip!("parts");
+    let agent = Agent::for_host("unix:///nothing/is/here.sock")
+        .start()
+        .await?;
+    browser.devtools("Network.enable", &json!({})).await?;
+    let withheld = json!({ "urls": ["*/split_settings.wasm"] });
+    browser
+        .devtools("Network.setBlockedURLs", &withheld)
+        .await?;
+    sign_in(&browser, &agent).await?;
+    browser.click(&id("nav-settings")).await?;
+    let told = browser.says(&id("failed"), "could not be fetched").await?;
+    assert!(told.contains("reload the page"), "{told}");
+    browser
+        .devtools("Network.setBlockedURLs", &json!({ "urls": [] }))
+        .await?;
+    browser.click(&id("try-again")).await?;
+    browser.see(&id("page-settings")).await?;
+    browser.gone(&id("failed")).await?;
+    browser
+        .expect_quiet(|line| {
+            is_question_who(line) || line.contains("net::ERR_") || line.contains("Failed to fetch")
         })
         .await
 }

@@ -1,24 +1,23 @@
 //! Makes of the UI's wasm what a browser loads.
 //!
 //! What flows through: the wasm that `cargo build --target wasm32-unknown-unknown` left in the target directory in; `dist/index.html` and
-//! `dist/assets/` (bindings, wasm, style, start) out. With `--debug` it takes the debug build, else the release build. What it never does:
-//! build the wasm itself; `xtask` does that first, with the compiler that there is.
+//! `dist/assets/<build>/` (bindings, the program in its parts, style, start) out. With `--debug` it takes the debug build, else the release
+//! build. What it never does: build the wasm itself; `xtask` does that first, with the compiler that there is.
 
 use std::{
+    convert::Infallible,
     env, fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
+use wasm_encoder::reencode::{self, Reencode};
+use wasmparser::{CustomSectionReader, Parser};
 
-/// What is copied as it stands, from `ui/` to `dist/`.
-const COPIED: [(&str, &str); 4] = [
-    ("index.html", "index.html"),
-    ("assets/style.css", "assets/style.css"),
-    ("assets/start.js", "assets/start.js"),
-    ("assets/icon.svg", "assets/icon.svg"),
-];
+/// What is copied as it stands, from `ui/assets/` to the build's folder.
+const OF_THE_BUILD: [&str; 3] = ["style.css", "start.js", "icon.svg"];
 
 fn main() -> Result<()> {
     let mut profile = "release";
@@ -52,23 +51,89 @@ fn main() -> Result<()> {
             ui.display()
         );
     }
+    let content = fs::read(&wasm).with_context(|| format!("can't read {}", wasm.display()))?;
+    let build = build_name(&content, ui)?;
     let dist = ui.join("dist");
-    let assets = dist.join("assets");
+    let assets = dist.join("assets").join(&build);
     if dist.exists() {
         fs::remove_dir_all(&dist).with_context(|| format!("can't empty {}", dist.display()))?;
     }
     fs::create_dir_all(&assets).with_context(|| format!("can't make {}", assets.display()))?;
+
+    // The linked program is cut at its seams first; its first part then gets its bindings.
+    let first = wasm.with_file_name("steward-ui-first.wasm");
+    let mut cut = wasm_split_cli_support::Options::new(&content);
+    cut.output_dir = &assets;
+    cut.main_out_path = &first;
+    cut.main_module = "./steward-ui.js";
+    cut.link_name = "./parts.js";
+    if let Err(error) = wasm_split_cli_support::transform(cut) {
+        bail!("can't cut {} into its parts: {error:#}", wasm.display());
+    }
     Bindgen::new()
-        .input_path(&wasm)
+        .input_path(&first)
         .out_name("steward-ui")
         .web(true)?
         .typescript(false)
+        // The other parts find what they share with the first by these names.
+        .keep_lld_exports(true)
+        .demangle(false)
         .remove_name_section(profile == "release")
         .remove_producers_section(true)
         .generate(&assets)
-        .with_context(|| format!("can't make bindings for {}", wasm.display()))?;
-    for (from, to) in COPIED {
-        fs::copy(ui.join(from), dist.join(to)).with_context(|| format!("can't copy {from}"))?;
+        .with_context(|| format!("can't make bindings for {}", first.display()))?;
+
+    for entry in fs::read_dir(&assets).context("can't read what was made")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "wasm") {
+            let made = fs::read(&path)?;
+            let lean = lean(&made).with_context(|| format!("{} can't be read", path.display()))?;
+            fs::write(&path, lean)?;
+        }
     }
+
+    for name in OF_THE_BUILD {
+        fs::copy(ui.join("assets").join(name), assets.join(name))
+            .with_context(|| format!("can't copy {name}"))?;
+    }
+    let page = fs::read_to_string(ui.join("index.html")).context("can't read index.html")?;
+    let page = page.replace("/assets/", &format!("/assets/{build}/"));
+    fs::write(dist.join("index.html"), page).context("can't write index.html")?;
     Ok(())
+}
+
+/// The same program, its numbers written as short as they can be (the linker leaves room in each for tools that move code), without names and
+/// relocations: those serve tools, not a browser.
+fn lean(wasm: &[u8]) -> Result<Vec<u8>> {
+    struct Lean;
+
+    impl Reencode for Lean {
+        type Error = Infallible;
+
+        fn parse_custom_section(
+            &mut self,
+            _: &mut wasm_encoder::Module,
+            _: CustomSectionReader<'_>,
+        ) -> Result<(), reencode::Error<Self::Error>> {
+            Ok(())
+        }
+    }
+
+    let mut module = wasm_encoder::Module::new();
+    Lean.parse_core_module(&mut module, Parser::new(0), wasm)?;
+    Ok(module.finish())
+}
+
+/// A name for all that belongs together: parts of two builds must never meet, and a browser may keep what stands under such a name for good.
+fn build_name(wasm: &[u8], ui: &Path) -> Result<String> {
+    let mut digest = Sha256::new();
+    digest.update(wasm);
+    for name in OF_THE_BUILD {
+        let path = ui.join("assets").join(name);
+        digest.update(fs::read(&path).with_context(|| format!("can't read {}", path.display()))?);
+    }
+    Ok(digest.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

@@ -278,6 +278,13 @@ pub(crate) fn focus(selector: &str) -> bool {
     element.focus().is_ok()
 }
 
+/// Whether something in the page has the focus.
+pub(crate) fn has_focus() -> bool {
+    document()
+        .and_then(|document| document.active_element())
+        .is_some_and(|element| element.tag_name() != "BODY")
+}
+
 /// How far right in an element a place of the window is, 0 to 1.
 pub(crate) fn place_in(target: &web_sys::EventTarget, x: f64) -> Option<f64> {
     let place = target.dyn_ref::<Element>()?.get_bounding_client_rect();

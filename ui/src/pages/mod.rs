@@ -5,18 +5,19 @@
 
 mod activity;
 mod connection_forms;
-pub(crate) mod connections;
+mod connections;
 mod incident;
 mod incidents;
 mod map;
 mod nowhere;
 mod overview;
+pub(crate) mod parts;
 mod resource;
 mod resource_facts;
 mod resource_parts;
 mod resources;
 mod settings;
-pub(crate) mod sign_in;
+mod sign_in;
 mod task;
 mod tasks;
 
@@ -28,16 +29,14 @@ use crate::{app::App, bridge, route::Route};
 pub(crate) fn page(app: App, route: &Route) -> AnyView {
     match route {
         Route::Overview => overview::page(app),
-        Route::Resources(_) => resources::page(app),
-        Route::Map(_) => map::page(app),
-        Route::Resource(id) => resource::page(app, id),
-        Route::Incidents { past } => incidents::page(app, *past),
-        Route::Incident(id) => incident::page(app, *id),
-        Route::Tasks { past } => tasks::page(app, *past),
-        Route::Task(id) => task::page(app, *id),
-        Route::Activity(_) => activity::page(app),
-        Route::Settings => settings::page(app),
-        Route::Connections if bridge::is_desktop() => connections::page(app),
+        Route::Resources(_) | Route::Map(_) | Route::Resource(_) => parts::inventory(app, route),
+        Route::Incidents { .. }
+        | Route::Incident(_)
+        | Route::Tasks { .. }
+        | Route::Task(_)
+        | Route::Activity(_) => parts::story(app, route),
+        Route::Settings => parts::settings(app),
+        Route::Connections if bridge::is_desktop() => parts::connections(app),
         Route::Connections => nowhere::page("connections"),
         Route::Nowhere(hash) => nowhere::page(hash),
     }

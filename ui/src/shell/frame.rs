@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use super::{help, palette};
 use crate::{
     app::{App, Theme},
     attention,
@@ -52,8 +51,7 @@ pub(super) fn frame(app: App) -> AnyView {
             }}
         </main>
         {notices(app)}
-        {palette::palette(app)}
-        {help::help(app)}
+        {pages::parts::dialogs(app)}
     }
     .into_any()
 }

@@ -25,6 +25,15 @@ enum Stage {
     Inside,
 }
 
+/// The command palette and the shortcuts, closed until they are asked for.
+pub(crate) fn dialogs(app: App) -> AnyView {
+    view! {
+        {palette::palette(app)}
+        {help::help(app)}
+    }
+    .into_any()
+}
+
 /// The whole page.
 pub(crate) fn view(app: App) -> AnyView {
     browser::remove("#boot");
@@ -48,8 +57,8 @@ pub(crate) fn view(app: App) -> AnyView {
         let stage = stage.get();
         untrack(|| match stage {
             Stage::Connecting => connecting(app),
-            Stage::SignIn if bridge::is_desktop() => pages::connections::alone(app),
-            Stage::SignIn => pages::sign_in::page(app),
+            Stage::SignIn if bridge::is_desktop() => pages::parts::connections_alone(app),
+            Stage::SignIn => pages::parts::sign_in(app),
             Stage::Inside => frame::frame(app),
         })
     })

@@ -4,7 +4,7 @@ use super::*;
 use crate::server::tests::World;
 
 static FILE: File = File {
-    path: "/assets/a.js",
+    path: "/assets/0123456789abcdef/a.js",
     kind: "text/javascript; charset=utf-8",
     tag: "\"0123456789ab\"",
     gzip: b"packed",
@@ -25,7 +25,8 @@ fn a_browser_gets_the_packed_file_and_a_policy_that_keeps_it_to_its_origin() {
     let of = |name: header::HeaderName| response.headers()[name].to_str().unwrap();
     assert_eq!(of(header::CONTENT_TYPE), FILE.kind);
     assert_eq!(of(header::CONTENT_ENCODING), "gzip");
-    assert_eq!(of(header::CACHE_CONTROL), "no-cache");
+    // Its folder is that of its build: the browser need never ask again.
+    assert!(of(header::CACHE_CONTROL).contains("immutable"));
     assert_eq!(of(header::ETAG), FILE.tag);
     let policy = of(header::CONTENT_SECURITY_POLICY);
     assert!(policy.starts_with("default-src 'none';"), "{policy}");
@@ -91,6 +92,13 @@ async fn the_page_is_there_without_a_token_or_its_absence_is_explained() {
         assert_eq!(page.status(), 200);
         assert_eq!(page.headers()["cache-control"], "no-cache");
         assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+        let page = page.text().await.unwrap();
+        let icon = FILES.iter().find(|file| file.path.ends_with(".svg"));
+        assert!(!page.contains("\"/assets/icon.svg"), "{page}");
+        let icon = world
+            .request("GET", icon.unwrap().path, None)
+            .header("accept-encoding", "gzip");
+        assert_eq!(icon.send().await.unwrap().status(), 200);
         let kinds: Vec<&str> = FILES.iter().map(|file| file.kind).collect();
         assert!(kinds.contains(&"application/wasm"), "{kinds:?}");
     } else {
@@ -99,6 +107,7 @@ async fn the_page_is_there_without_a_token_or_its_absence_is_explained() {
     }
     for strange in [
         "/assets/none.js",
+        "/assets/0000000000000000/style.css",
         "/assets/..%2f..%2fetc%2fpasswd",
         "/assets/",
     ] {
