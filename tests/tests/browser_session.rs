@@ -273,3 +273,47 @@ async fn certificate_files_that_can_not_be_used_are_named_and_nothing_starts() -
     assert!(output.contains("server.cert_file"), "{output}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_and_revoked_on_the_command_line() -> Result<()> {
+    let agent = quiet().start().await?;
+    let made = agent
+        .cli(&["token", "make", "phone", "--role", "viewer"])
+        .await?;
+    assert!(made.status.success(), "{}", said(&made));
+    // The token alone on the standard output, so that it can be put where it is needed by a pipe.
+    let secret = String::from_utf8(made.stdout.clone())?.trim().to_owned();
+    assert!(
+        secret.starts_with("stw_") && !secret.contains('\n'),
+        "{secret}"
+    );
+    assert!(said(&made).contains("shown this once"), "{}", said(&made));
+    let status = agent.cli(&["--token", &secret, "status", "--json"]).await?;
+    assert!(status.status.success(), "{}", said(&status));
+    let refused = agent
+        .cli(&[
+            "--token", &secret, "token", "make", "mine", "--role", "admin",
+        ])
+        .await?;
+    assert!(!refused.status.success() && said(&refused).contains("admin"));
+    let twice = agent
+        .cli(&["token", "make", "phone", "--role", "admin"])
+        .await?;
+    assert!(said(&twice).contains("already"), "{}", said(&twice));
+    let list = agent.cli(&["token", "list"]).await?;
+    assert!(said(&list).contains("phone") && !said(&list).contains(&secret));
+
+    let revoked = agent.cli(&["token", "revoke", "phone"]).await?;
+    assert!(revoked.status.success(), "{}", said(&revoked));
+    let status = agent.cli(&["--token", &secret, "status"]).await?;
+    assert!(!status.status.success(), "{}", said(&status));
+    let gone = agent.cli(&["token", "revoke", "phone"]).await?;
+    assert!(said(&gone).contains("no token `phone`"), "{}", said(&gone));
+    let journal = agent.journal(0).await?;
+    let names: Vec<_> = journal.iter().map(|entry| entry.event.name()).collect();
+    assert!(
+        names.contains(&"token_made") && names.contains(&"token_revoked"),
+        "{names:?}"
+    );
+    Ok(())
+}

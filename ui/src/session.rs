@@ -114,7 +114,7 @@ impl Link {
 }
 
 /// The names under which events come through the stream; a browser listens for each by its name.
-pub const EVENT_NAMES: [&str; 15] = [
+pub const EVENT_NAMES: [&str; 17] = [
     "agent_started",
     "agent_stopped",
     "source_up",
@@ -130,6 +130,8 @@ pub const EVENT_NAMES: [&str; 15] = [
     "autonomy_changed",
     "config_reloaded",
     "config_refused",
+    "token_made",
+    "token_revoked",
 ];
 
 /// An event's place in [`EVENT_NAMES`]. A new variant of the contract does not compile until it has one.
@@ -150,6 +152,8 @@ pub const fn place(event: &Event) -> usize {
         Event::AutonomyChanged { .. } => 12,
         Event::ConfigReloaded { .. } => 13,
         Event::ConfigRefused { .. } => 14,
+        Event::TokenMade { .. } => 15,
+        Event::TokenRevoked { .. } => 16,
     }
 }
 

@@ -64,7 +64,9 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::SourceDown { .. }
         | Event::AutonomyChanged { .. }
         | Event::ConfigReloaded { .. }
-        | Event::ConfigRefused { .. } => Topic::Agent,
+        | Event::ConfigRefused { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => Topic::Agent,
     }
 }
 
@@ -187,6 +189,14 @@ pub fn event(event: &Event) -> (Mark, String) {
         Event::ConfigRefused { error } => (
             mark(Shape::Cross, "refused", Tone::Bad),
             format!("Changed configuration refused, the one before goes on: {error}"),
+        ),
+        Event::TokenMade { name, role, by } => (
+            mark(Shape::Gear, "made", Tone::Ask),
+            format!("Token {name} made, role {role}, by {by}"),
+        ),
+        Event::TokenRevoked { name, by } => (
+            mark(Shape::Barred, "revoked", Tone::Ask),
+            format!("Token {name} revoked by {by}"),
         ),
     }
 }

@@ -225,7 +225,9 @@ impl World {
             | Event::ActionIntended { .. }
             | Event::ActionConcluded { .. }
             | Event::RemedyLearned { .. }
-            | Event::AnswerRefused { .. } => {}
+            | Event::AnswerRefused { .. }
+            | Event::TokenMade { .. }
+            | Event::TokenRevoked { .. } => {}
         }
         touched
     }

@@ -71,13 +71,29 @@ pub(crate) const UI_DIST: &str = "STEWARD_UI_DIST";
 /// Builds a program in release mode and returns where it stands, as cargo itself says it. The agent's takes in the control center from
 /// the folder `ui`, where there is one.
 pub(crate) fn build(package: &str, name: &str, ui: Option<&Path>) -> Result<PathBuf, String> {
+    build_with(&["--release"], package, name, ui)
+}
+
+/// The same as tests use it, which takes seconds where they were built before.
+pub(crate) fn build_for_tests(package: &str, name: &str, ui: &Path) -> Result<PathBuf, String> {
+    build_with(&[], package, name, Some(ui))
+}
+
+fn build_with(
+    options: &[&str],
+    package: &str,
+    name: &str,
+    ui: Option<&Path>,
+) -> Result<PathBuf, String> {
     let mut command = cargo();
     match ui {
         Some(ui) => command.env(UI_DIST, ui),
         None => command.env_remove(UI_DIST),
     };
     let output = command
-        .args(["build", "--release", "--package", package, "--bin", name])
+        .arg("build")
+        .args(options)
+        .args(["--package", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()

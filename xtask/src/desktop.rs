@@ -3,7 +3,10 @@
 //! What flows through: arguments for the desktop, unchanged; paths of finished packages out. What it never does: build half a package, or
 //! install a tool where others would find it: what packing needs stands in the target directory.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     cargo::{self, UI_DIST, cargo, root, run, target_dir, works},
@@ -29,30 +32,33 @@ pub(crate) fn run_it(arguments: &[String]) -> Result<(), String> {
     up::become_it(desktop)
 }
 
-/// What the windows' tests need besides, on Debian.
-const FOR_TESTS: [&str; 8] = [
-    "xvfb",
-    "xauth",
-    "dbus",
-    "webkit2gtk-driver",
-    "xdotool",
-    "openbox",
-    "gnome-keyring",
-    "dunst",
+/// What the windows' tests need besides: Debian's package, and the program by which one knows that it is there.
+const FOR_TESTS: [(&str, &str); 8] = [
+    ("xvfb", "Xvfb"),
+    ("xauth", "xauth"),
+    ("dbus", "dbus-daemon"),
+    ("webkit2gtk-driver", "WebKitWebDriver"),
+    ("xdotool", "xdotool"),
+    ("openbox", "openbox"),
+    ("gnome-keyring", "gnome-keyring-daemon"),
+    ("dunst", "dunst"),
 ];
 
 /// The desktop's formatting, lints and tests: windows on a display without a screen, a real bus, a real keyring, a real agent.
 ///
 /// # Errors
 /// What failed.
-pub(crate) fn test(filter: &[String]) -> Result<(), String> {
+pub(crate) fn test(filter: &[String], skips: &Path) -> Result<(), String> {
     need_libraries()?;
-    if machine::which("Xvfb").is_none() || machine::which("WebKitWebDriver").is_none() {
-        machine::install(&FOR_TESTS);
+    if FOR_TESTS
+        .iter()
+        .any(|(_, program)| machine::which(program).is_none())
+    {
+        machine::install(&FOR_TESTS.map(|(package, _)| package));
     }
     let dist = ui::build()?;
     // The agent that a window connects to.
-    let agent = cargo::build("steward", "steward", Some(&dist))?;
+    let agent = cargo::build_for_tests("steward", "steward", &dist)?;
     run(
         &mut in_desktop(&["fmt", "--all", "--check"])?,
         "the check of the desktop's formatting",
@@ -71,6 +77,7 @@ pub(crate) fn test(filter: &[String]) -> Result<(), String> {
     tests
         .args(filter)
         .args(["--", "--test-threads", "1"])
+        .env("STEWARD_TEST_SKIPS", skips)
         .env("STEWARD_BIN", agent);
     run(&mut tests, "a test of the desktop")
 }
@@ -146,7 +153,11 @@ fn packer() -> Result<PathBuf, String> {
     Ok(own)
 }
 
-fn need_libraries() -> Result<(), String> {
+/// Whether the desktop can be built here, getting what it needs where that is possible.
+///
+/// # Errors
+/// What is missing, with how to get it.
+pub(crate) fn need_libraries() -> Result<(), String> {
     machine::need_c_compiler()?;
     let is_there = || {
         let mut ask = Command::new("pkg-config");

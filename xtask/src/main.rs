@@ -30,7 +30,8 @@ Steward's tasks. Run them anywhere in the repository.
   cargo xtask test-desktop [FILTER] The desktop's formatting, lints and tests, in windows on a display without a screen.
   cargo xtask bundle             Makes Debian packages of the headless agent (with its systemd unit) and of the desktop.
   cargo xtask ui                 Builds the control center alone and says where its files are.
-  cargo xtask test [FILTER]      Formatting, lints and every test; only tests whose name holds FILTER where one is given.
+  cargo xtask test [FILTER]      Formatting, lints and every test, the desktop's among them; where FILTER is given, only tests whose name
+                                 holds it, and not the desktop's.
                                  Prepares what the tests need and lists at the end what had to be skipped.
   cargo xtask bench [--quick]    Measures what DESIGN promises and prints the table; with --quick in under four minutes.
   cargo xtask ci                 The same as `test`, as the continuous integration runs it.
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         }
         Some("ui") => ui::build().map(|dist| println!("{}", dist.display())),
         Some("desktop") => desktop::run_it(&rest),
-        Some("test-desktop") => desktop::test(&rest),
+        Some("test-desktop") => test::test_desktop(&rest),
         Some("bundle") => desktop::bundle(),
         Some("test" | "ci") => test::test(&rest),
         Some("bench") => bench(&rest),

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     cargo::{UI_DIST, cargo, run, works},
-    engine, machine, ui,
+    desktop, engine, machine, ui,
 };
 
 /// Checks everything.
@@ -83,6 +83,26 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     }
     let tested = run(&mut command, "a test");
     drop(private);
+    // A part of the names is looked for in the desktop by `test-desktop`: building it only to run nothing would take minutes.
+    let windows = if arguments.is_empty() {
+        match desktop::need_libraries() {
+            Ok(()) => desktop::test(&[], &skips.file),
+            Err(reason) => {
+                skips.add(&format!("the desktop: {reason}"));
+                Ok(())
+            }
+        }
+    } else {
+        Ok(())
+    };
+    skips.show();
+    tested.and(windows)
+}
+
+/// Checks the desktop alone: its formatting, lints and tests, or those whose names hold a part.
+pub(crate) fn test_desktop(filter: &[String]) -> Result<(), String> {
+    let skips = Skips::new();
+    let tested = desktop::test(filter, &skips.file);
     skips.show();
     tested
 }

@@ -135,6 +135,10 @@ endpoints! {
     SignIn = Post "/api/session", None, SignInRequest => Session, refuses Unauthorized TooManyRequests;
     /// Signs out: ends the session whose cookie comes along, where there is one, and clears the cookie.
     SignOut = Post "/api/session/end", None, Nothing => Accepted;
+    /// Makes a token and shows it, this once.
+    MakeToken = Post "/api/tokens", Some(Role::Admin), NewTokenRequest => NewToken, refuses TokenConflict StoreUnavailable;
+    /// Revokes a token: it is nobody's from now on, and what was signed in with it is signed out.
+    RevokeToken = Post "/api/tokens/{name}/revoke", Some(Role::Admin), Nothing => Accepted, refuses TokenNotFound TokenConflict StoreUnavailable;
     /// Makes a link that signs in once, within ten minutes, as whoever asks for it.
     MakeSignInLink = Post "/api/session/link", Some(Role::Viewer), Nothing => SignInLink;
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionName, Autonomy, Channel, ErrorCode, Health, Incident, Problem, RemedyRecord, ResourceId,
-    Task, TaskId, tagged::tagged,
+    Role, Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -204,6 +204,22 @@ pub enum Event as "Event" by "type" {
         /// Where and why.
         error: String,
     },
+    /// A token was made.
+    TokenMade {
+        /// Its name.
+        name: String,
+        /// What it allows.
+        role: Role,
+        /// The identity of the token that asked for it.
+        by: String,
+    },
+    /// A token was revoked: it is nobody's any more.
+    TokenRevoked {
+        /// Its name.
+        name: String,
+        /// The identity of the token that asked for it.
+        by: String,
+    },
 }
 }
 
@@ -226,6 +242,8 @@ impl Event {
             Self::AutonomyChanged { .. } => "autonomy_changed",
             Self::ConfigReloaded { .. } => "config_reloaded",
             Self::ConfigRefused { .. } => "config_refused",
+            Self::TokenMade { .. } => "token_made",
+            Self::TokenRevoked { .. } => "token_revoked",
         }
     }
 

@@ -52,7 +52,7 @@ pub use resource::{
     HostFacts, IdError, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, ServiceFacts,
     Unreadable,
 };
-pub use session::{Session, SignInLink, SignInRequest};
+pub use session::{NewToken, NewTokenRequest, Session, SignInLink, SignInRequest};
 pub use settings::*;
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     ResourceNotFound,
     /// 404: no such container.
     ContainerNotFound,
+    /// 404: no token of that name.
+    TokenNotFound,
     /// 405: the path is right, the method is not.
     MethodNotAllowed,
     /// 409: the task has been answered, or waits for no answer.
@@ -41,6 +43,8 @@ pub enum ErrorCode {
     ConfigChanged,
     /// 409: the configuration's file can't be written by Steward.
     ConfigReadOnly,
+    /// 409: a token of that name exists, or this one has to stay.
+    TokenConflict,
     /// 410: the question has lapsed.
     ApprovalExpired,
     /// 413: the request is too large.
@@ -68,7 +72,8 @@ impl ErrorCode {
             | Self::TaskNotFound
             | Self::IncidentNotFound
             | Self::ResourceNotFound
-            | Self::ContainerNotFound => 404,
+            | Self::ContainerNotFound
+            | Self::TokenNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TaskNotWaiting
             | Self::PlanChanged
@@ -76,7 +81,8 @@ impl ErrorCode {
             | Self::NothingToDo
             | Self::Withheld
             | Self::ConfigChanged
-            | Self::ConfigReadOnly => 409,
+            | Self::ConfigReadOnly
+            | Self::TokenConflict => 409,
             Self::ApprovalExpired => 410,
             Self::TooLarge => 413,
             Self::ConfigInvalid => 422,
@@ -97,6 +103,7 @@ impl ErrorCode {
             Self::IncidentNotFound => "incident_not_found",
             Self::ResourceNotFound => "resource_not_found",
             Self::ContainerNotFound => "container_not_found",
+            Self::TokenNotFound => "token_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TaskNotWaiting => "task_not_waiting",
             Self::PlanChanged => "plan_changed",
@@ -105,6 +112,7 @@ impl ErrorCode {
             Self::Withheld => "withheld",
             Self::ConfigChanged => "config_changed",
             Self::ConfigReadOnly => "config_read_only",
+            Self::TokenConflict => "token_conflict",
             Self::ApprovalExpired => "approval_expired",
             Self::TooLarge => "too_large",
             Self::ConfigInvalid => "config_invalid",
@@ -126,6 +134,7 @@ impl ErrorCode {
             Self::IncidentNotFound => "No such incident",
             Self::ResourceNotFound => "No such resource",
             Self::ContainerNotFound => "No such container",
+            Self::TokenNotFound => "No such token",
             Self::MethodNotAllowed => "This path does not take that method",
             Self::TaskNotWaiting => "The task waits for no answer",
             Self::PlanChanged => "The plan is not the one you saw",
@@ -134,6 +143,7 @@ impl ErrorCode {
             Self::Withheld => "Steward withholds this",
             Self::ConfigChanged => "The configuration's file has changed meanwhile",
             Self::ConfigReadOnly => "Steward can't write the configuration's file",
+            Self::TokenConflict => "This token can't be changed so",
             Self::ApprovalExpired => "The question has lapsed",
             Self::TooLarge => "The request is too large",
             Self::ConfigInvalid => "The configuration would not be valid",

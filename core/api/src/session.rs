@@ -1,4 +1,4 @@
-//! Signing in: who is signed in, what is sent for it, and the link that does it once.
+//! Signing in: who is signed in, what is sent for it, the link that does it once, and tokens that are made.
 //!
 //! What flows through: a token or the code of a link in, a [`Session`] out; its id travels in a cookie that no script can read, never in
 //! here. What it never does: show a token or a code in a debug output.
@@ -67,6 +67,38 @@ impl fmt::Debug for SignInLink {
     }
 }
 
+/// A token to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewTokenRequest {
+    /// Its name, by which the record knows whoever uses it: 1 to 64 characters.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+}
+
+/// A token that was just made.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewToken {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The token itself, which is shown this once.
+    pub secret: String,
+}
+
+/// Without the token itself.
+impl fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewToken")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +120,12 @@ mod tests {
             expires_at: Timestamp::UNIX_EPOCH,
         };
         assert!(!format!("{link:?}").contains("c0de"));
+        let token = NewToken {
+            name: "phone".to_owned(),
+            role: Role::Viewer,
+            secret: "stw_secret".to_owned(),
+        };
+        assert!(!format!("{token:?}").contains("stw_secret"));
     }
 
     #[test]

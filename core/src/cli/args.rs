@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser as _};
 use jiff::SignedDuration;
 use secrecy::SecretString;
-use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskState};
+use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Role, Severity, TaskState};
 
 const AFTER_HELP: &str = "\
 Getting started:
@@ -181,6 +181,16 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward sign-in\n  steward sign-in --url https://atlas:9470 --ca tls-cert.pem --token …"
     )]
     SignIn,
+    /// List, make or revoke tokens: who may sign in, and as what
+    ///
+    /// viewer: reads.  operator: also approves, rejects and heals.  admin: may do everything. Wants an admin's token.
+    #[command(
+        after_help = "Example:\n  steward token list\n  steward token make phone --role operator\n  steward token revoke phone     signs out whoever used it"
+    )]
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Check or show the configuration
     #[command(
         after_help = "Example:\n  steward config check ./steward.toml\n  steward config show"
@@ -215,6 +225,25 @@ pub(crate) enum Command {
     DemoWorkload {
         /// How to behave
         role: DemoRole,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List whose tokens there are; never a token itself
+    List,
+    /// Make a token and print it, this once
+    Make {
+        /// By what name the record knows whoever uses it
+        name: String,
+        /// What it allows: viewer, operator, admin
+        #[arg(long, value_parser = parse_role)]
+        role: Role,
+    },
+    /// Revoke a token: it is nobody's from now on
+    Revoke {
+        /// Its name
+        name: String,
     },
 }
 
@@ -445,6 +474,13 @@ fn parse_span(text: &str) -> Result<SignedDuration, String> {
     (span > SignedDuration::ZERO)
         .then_some(span)
         .ok_or_else(wrong)
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    [Role::Viewer, Role::Operator, Role::Admin]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "it should be one of viewer, operator, admin".to_owned())
 }
 
 fn parse_health(text: &str) -> Result<Health, String> {

@@ -22,6 +22,7 @@ mod show;
 mod sign_in;
 mod status;
 mod story;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -147,6 +148,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Journal { command } => events::journal(context, command).await,
         Command::Autonomy { level } => settings::autonomy(context, *level).await,
         Command::SignIn => sign_in::sign_in(context).await,
+        Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,
         Command::Completions { shell } => settings::completions(context, *shell),

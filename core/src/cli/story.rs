@@ -186,6 +186,14 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
             Tone::Bad,
             format!("changed configuration refused, the one before goes on: {error}"),
         ),
+        Event::TokenMade { name, role, by } => (
+            "⚙",
+            Tone::Strong,
+            format!("token {name} made, role {role}, by {by}"),
+        ),
+        Event::TokenRevoked { name, by } => {
+            ("⊘", Tone::Strong, format!("token {name} revoked by {by}"))
+        }
     }
 }
 

@@ -58,6 +58,23 @@ pub struct View {
     pub config_error: Option<String>,
 }
 
+/// What was done to a token, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenChange {
+    /// It was made.
+    Made {
+        /// Its name.
+        name: String,
+        /// What it allows.
+        role: Role,
+    },
+    /// It was revoked.
+    Revoked {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// A request to the engine; carries where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -82,6 +99,11 @@ pub(crate) enum Request {
         level: Autonomy,
         caller: Caller,
         reply: oneshot::Sender<Result<Autonomy, ProblemDetails>>,
+    },
+    RecordToken {
+        change: TokenChange,
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), ProblemDetails>>,
     },
     LogTail {
         resource: ResourceId,
@@ -209,6 +231,23 @@ impl Handle {
     ) -> Result<Autonomy, ProblemDetails> {
         self.ask(|reply| Request::SetAutonomy {
             level,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Writes into the journal what was done to a token.
+    ///
+    /// # Errors
+    /// `forbidden`, `store_unavailable`; then it is not in the journal.
+    pub async fn record_token(
+        &self,
+        change: TokenChange,
+        caller: Caller,
+    ) -> Result<(), ProblemDetails> {
+        self.ask(|reply| Request::RecordToken {
+            change,
             caller,
             reply,
         })

@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     ConfigChange,
-    handle::{Caller, Request},
+    handle::{Caller, Request, TokenChange},
     state::State,
     stimulus::{Answer, Stimulus},
 };
@@ -87,6 +87,14 @@ impl State {
             } => {
                 let outcome = self.set_autonomy(level, &caller).await;
                 self.put_up();
+                let _ = reply.send(outcome);
+            }
+            Request::RecordToken {
+                change,
+                caller,
+                reply,
+            } => {
+                let outcome = self.record_token(change, caller).await;
                 let _ = reply.send(outcome);
             }
             Request::Reconfigure { config, by, reply } => {
@@ -345,6 +353,23 @@ impl State {
             self.reassess_all().await;
         }
         Ok(level)
+    }
+
+    async fn record_token(
+        &mut self,
+        change: TokenChange,
+        caller: Caller,
+    ) -> Result<(), ProblemDetails> {
+        need(&caller, Role::Admin)?;
+        let by = caller.identity;
+        let event = match change {
+            TokenChange::Made { name, role } => Event::TokenMade { name, role, by },
+            TokenChange::Revoked { name } => Event::TokenRevoked { name, by },
+        };
+        self.commit_now(vec![event])
+            .await
+            .map(drop)
+            .map_err(|error| store_unavailable(&words(&error)))
     }
 
     /// Puts a changed configuration in force, or keeps the one before and says why.

@@ -43,14 +43,14 @@ pub(super) fn authorise(
         ));
     };
     let (identity, role) = known(tokens, attempts, peer, token)?;
-    allows(identity, role, needed)?;
+    allows(&identity, role, needed)?;
     let channel = match headers.get(CHANNEL_HEADER) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"cli") => Channel::Cli,
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"desktop") => Channel::Desktop,
         _ => Channel::Http,
     };
     Ok(Caller {
-        identity: identity.to_owned(),
+        identity,
         role,
         channel,
     })
@@ -60,12 +60,12 @@ pub(super) fn authorise(
 ///
 /// # Errors
 /// `unauthorized` where it is nobody's, `too_many_requests` after too many of those.
-pub(super) fn known<'t>(
-    tokens: &'t Tokens,
+pub(super) fn known(
+    tokens: &Tokens,
     attempts: &Attempts,
     peer: Option<IpAddr>,
     token: Option<&str>,
-) -> Result<(&'t str, Role), Refusal> {
+) -> Result<(String, Role), Refusal> {
     token.and_then(|token| tokens.check(token)).ok_or_else(|| {
         guessed(
             attempts,

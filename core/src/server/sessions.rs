@@ -179,6 +179,12 @@ impl Sessions {
         lock(&self.sessions).remove(&key).is_some()
     }
 
+    /// Ends all sessions of this identity and forgets its links: its token is gone.
+    pub(super) fn end_all_of(&self, identity: &str) {
+        lock(&self.sessions).retain(|_, session| session.identity != identity);
+        lock(&self.links).retain(|_, link| link.identity != identity);
+    }
+
     /// Makes a link for this identity, and gives its code.
     ///
     /// # Errors

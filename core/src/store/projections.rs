@@ -149,7 +149,9 @@ pub(super) async fn apply(
         | Event::AnswerRefused { .. }
         | Event::AutonomyChanged { .. }
         | Event::ConfigReloaded { .. }
-        | Event::ConfigRefused { .. } => {}
+        | Event::ConfigRefused { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => {}
     }
     Ok(())
 }

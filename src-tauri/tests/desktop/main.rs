@@ -159,6 +159,59 @@ async fn an_agent_is_shown_and_its_token_comes_back_from_the_keyring() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_with_a_certificate_of_its_own_is_trusted_by_its_file_alone() -> Result<()> {
+    let session = session_or_skip!();
+    let agent = Agent::for_host("unix:///nowhere/docker.sock")
+        .set("docker.enabled", false)
+        .set("node.name", "atlas")
+        .set("server.tls", "generated")
+        .start()
+        .await?;
+    assert!(agent.url().starts_with("https://"), "{}", agent.url());
+    let window = Window::open(&session, &[]).await?;
+    add_agent(&window, agent.url(), ADMIN_TOKEN, true).await?;
+    window.read("trouble", "is not trusted").await?;
+    let certificate = agent.data_dir().join("tls-cert.pem");
+    let certificate = certificate.to_str().context("a path that is no text")?;
+    window.fill("connection-ca", certificate).await?;
+    window.click("add-connection").await?;
+    window.see("page-overview").await?;
+    window.live().await?;
+    window.read("node", "atlas").await?;
+    window.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_starts_at_login_where_that_is_wanted() -> Result<()> {
+    let session = session_or_skip!();
+    std::fs::create_dir_all(session.path("config/steward"))?;
+    std::fs::write(
+        session.path("config/steward/desktop.toml"),
+        "use = \"own\"\n",
+    )?;
+    let entry = session.path("config/autostart/steward-desktop.desktop");
+    let window = Window::open(&session, &[]).await?;
+    window.live().await?;
+    window.click("open-connections").await?;
+    window.click("start-at-login").await?;
+    let is_there = || async { Ok(entry.is_file()) };
+    wait::until("the entry", SOON, is_there, |there| *there).await?;
+    let text = std::fs::read_to_string(&entry)?;
+    let exec = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Exec="))
+        .context("it starts nothing")?;
+    assert_eq!(exec, format!("\"{}\" --hidden", program().display()));
+    window.click("start-at-login").await?;
+    wait::until("it to be gone", SOON, is_there, |there| !there).await?;
+    // In the settings there is no session to sign out of, but another connection to choose.
+    window.click("nav-settings").await?;
+    window.click("other-connection").await?;
+    window.see("page-connections").await?;
+    window.quit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_keyring_the_token_can_be_used_for_this_run() -> Result<()> {
     let session = session_or_skip!();
     let agent = lonely_agent().await?;

@@ -1,7 +1,10 @@
 //! Settings: changed in the browser, checked as they are typed, written into the file with its comments kept.
 
-use anyhow::Result;
-use steward_tests::{agent::Agent, browser_or_skip};
+use anyhow::{Context as _, Result};
+use steward_tests::{
+    agent::{Agent, http_client},
+    browser_or_skip,
+};
 
 use super::{SOON, id, is_question_who, nothing_complained, sign_in, sign_in_at, token_of};
 
@@ -95,4 +98,70 @@ async fn who_may_not_change_settings_reads_them_with_the_reason() -> Result<()> 
     assert_eq!(open, 0, "a viewer can type into settings");
     browser.picture("read-only").await?;
     browser.expect_quiet(is_question_who).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_used_and_revoked() -> Result<()> {
+    let browser = browser_or_skip!("tokens");
+    let agent = alone().start().await?;
+    sign_in(&browser, &agent).await?;
+    browser.click(&id("nav-settings")).await?;
+    browser.see(&id("configuration")).await?;
+    browser.click("[data-testid=tokens] summary").await?;
+    browser.type_into(&id("token-new-name"), "phone").await?;
+    browser
+        .click("[data-testid=token-new-role] option[value=operator]")
+        .await?;
+    browser.click(&id("token-make")).await?;
+    browser.see(&id("token-made")).await?;
+    let secret = browser
+        .run(
+            "return document.querySelector('[data-testid=token-made]').value",
+            &[],
+        )
+        .await?;
+    let secret = secret.as_str().context("no token is shown")?.to_owned();
+    let row = "[data-testid=token-name][data-token=phone]";
+    browser.says(row, "role operator").await?;
+    let kept = || std::fs::read_to_string(agent.data_dir().join("tokens.toml"));
+    assert!(kept()?.contains(&secret));
+
+    // Somebody signs in with it, and is signed out when it is revoked.
+    let client = http_client()?;
+    let request = |client: &reqwest::Client| {
+        client
+            .get(format!("{}/status", agent.url()))
+            .header("X-API-Key", &secret)
+    };
+    assert_eq!(request(&client).send().await?.status(), 200);
+    let stream = client
+        .get(format!("{}/api/events", agent.url()))
+        .header("X-API-Key", &secret)
+        .send()
+        .await?;
+    assert_eq!(stream.status(), 200);
+    browser
+        .click(&format!("{row} [data-testid=token-revoke]"))
+        .await?;
+    assert_eq!(
+        request(&client).send().await?.status(),
+        200,
+        "not asked yet"
+    );
+    browser
+        .click(&format!("{row} [data-testid=token-revoke-yes]"))
+        .await?;
+    browser.gone(row).await?;
+    assert_eq!(request(&client).send().await?.status(), 401);
+    tokio::time::timeout(SOON, stream.text())
+        .await
+        .context("a stream goes on with a token that was revoked")??;
+    assert!(!kept()?.contains(&secret));
+    browser.click(&id("nav-activity")).await?;
+    browser.says("main", "Token phone revoked by").await?;
+    browser
+        .says("main", "Token phone made, role operator, by")
+        .await?;
+    assert!(!agent.output().contains(&secret));
+    nothing_complained(&browser).await
 }

@@ -134,12 +134,15 @@ pub(crate) fn chart(
                 </div>
             </div>
             <p class="legend quiet small" data-testid="chart-normal">
-                <span class="normal-mark" aria-hidden="true"></span>
                 {move || {
                     shown()
                         .filter(|covered| !covered.series.points.is_empty())
-                        .map(|covered| chart::normal_in_words(&covered.series))
-                        .unwrap_or_default()
+                        .map(|covered| {
+                            view! {
+                                <span class="normal-mark" aria-hidden="true"></span>
+                                {chart::normal_in_words(&covered.series)}
+                            }
+                        })
                 }}
             </p>
         </figure>

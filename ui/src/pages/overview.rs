@@ -135,7 +135,11 @@ fn calm(app: App) -> AnyView {
     };
     view! {
         <div class="card calm" data-testid="calm">
-            <p class="strong">"Nothing needs you."</p>
+            <p class="strong">
+                {move || {
+                    if store.is_live() { "Nothing needs you." } else { "Nothing needed you when it was last read." }
+                }}
+            </p>
             <p class="quiet">{words}</p>
         </div>
     }

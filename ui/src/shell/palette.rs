@@ -8,7 +8,7 @@ use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
 use crate::{
     app::{App, Theme},
     attention,
-    bridge::browser,
+    bridge::{self, browser},
     components::marks::sign,
     deeds, filter,
     marks::{self, Mark, Shape, Tone},
@@ -124,7 +124,12 @@ fn items(world: &World) -> Vec<Item> {
         ));
     }
     all.push(item(DO, "Keyboard shortcuts", "help", Deed::Help, 5));
-    all.push(item(DO, "Sign out", "session", Deed::SignOut, 0));
+    all.push(if bridge::is_desktop() {
+        let place = Deed::Go(Route::Connections);
+        item(GO, "Choose another connection", "screen", place, 0)
+    } else {
+        item(DO, "Sign out", "session", Deed::SignOut, 0)
+    });
     all
 }
 

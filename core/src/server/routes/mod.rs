@@ -1,7 +1,7 @@
 //! The contract's endpoints, each with its handler.
 //!
 //! What flows through: an authorised [`Call`](super::bind::Call) and a typed input in, a typed reply out. What it never does: change
-//! anything but through the engine's handle.
+//! anything but through the engine's handle, except who may sign in.
 
 mod config;
 mod health;
@@ -12,6 +12,7 @@ mod resources;
 mod session;
 mod status;
 mod tasks;
+mod tokens;
 
 pub(super) use resources::WholeList;
 

@@ -68,7 +68,7 @@ impl Answer for SignIn {
             (Some(token), None) => {
                 let (identity, role) =
                     auth::known(&app.tokens, &app.attempts, peer, Some(token.trim()))?;
-                (identity.to_owned(), role, None, "a token")
+                (identity, role, None, "a token")
             }
             (None, Some(code)) => {
                 let opened = web.sessions.open(code.trim(), time).and_then(|opened| {

@@ -71,7 +71,7 @@ async fn settings_are_shown_with_their_kind_and_where_they_come_from() {
         .iter()
         .map(|token| token["name"].clone())
         .collect();
-    assert_eq!(names, ["viewer", "operator", "admin"]);
+    assert_eq!(names, ["db", "viewer", "operator", "admin"]);
     assert!(!reply.to_string().contains("stw_test"));
 }
 

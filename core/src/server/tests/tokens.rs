@@ -35,7 +35,10 @@ fn the_first_run_makes_three_tokens_that_only_the_owner_can_read() {
             "{}",
             secret.len()
         );
-        assert_eq!(tokens.check(&secret), Some((role.as_str(), role)));
+        assert_eq!(
+            tokens.check(&secret),
+            Some((role.as_str().to_owned(), role))
+        );
         assert_eq!(tokens.check(&secret[..67]), None);
     }
     assert_eq!(tokens.check(""), None);
@@ -56,11 +59,11 @@ fn the_environment_s_token_is_always_an_admin() {
     let tokens = Tokens::open(dir.path(), Some("given-by-the-environment".into())).unwrap();
     assert_eq!(
         tokens.check("given-by-the-environment"),
-        Some(("environment", Role::Admin))
+        Some(("environment".to_owned(), Role::Admin))
     );
     assert_eq!(
         tokens.check(&secret_of(dir.path(), Role::Viewer)),
-        Some(("viewer", Role::Viewer))
+        Some(("viewer".to_owned(), Role::Viewer))
     );
     assert!(matches!(
         Tokens::open(dir.path(), Some("".into())),
@@ -148,6 +151,85 @@ fn an_agent_s_mark_is_its_own_and_stays() {
     let mark = |dir: &Path| Tokens::open(dir, None).unwrap().mark();
     assert_eq!(mark(one.path()), mark(one.path()));
     assert_ne!(mark(one.path()), mark(two.path()));
+}
+
+#[test]
+fn a_token_is_made_and_revoked_beside_the_file_s_comments() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = Tokens::open(dir.path(), Some("given-by-the-environment".into())).unwrap();
+    let mark = tokens.mark();
+    let path = dir.path().join(TOKEN_FILE);
+    let by_hand = std::fs::read_to_string(&path).unwrap()
+        + "\n# The tablet on the wall.\n[[token]]\nname = \"wall\"\nrole = \"viewer\"\nsecret = \"stw_of_the_wall_0123456789\"\n";
+    write(dir.path(), &by_hand);
+    // What was added by hand counts from the next start on, or from the next change.
+    assert_eq!(tokens.check("stw_of_the_wall_0123456789"), None);
+    let secret = tokens.make("phone \"of\" Ö", Role::Operator).unwrap();
+    let secret = secret.expose_secret();
+    assert_eq!(
+        tokens.check(secret),
+        Some(("phone \"of\" Ö".to_owned(), Role::Operator))
+    );
+    assert!(tokens.check("stw_of_the_wall_0123456789").is_some());
+    assert!(tokens.check("given-by-the-environment").is_some());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(&by_hand), "{text}");
+    let again = Tokens::open(dir.path(), None).unwrap();
+    assert!(again.check(secret).is_some());
+
+    tokens.revoke("phone \"of\" Ö").unwrap();
+    assert_eq!(tokens.check(secret), None);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), by_hand);
+    assert_eq!(tokens.mark(), mark);
+    tokens.revoke("wall").unwrap();
+    assert_eq!(tokens.check("stw_of_the_wall_0123456789"), None);
+    assert_eq!(tokens.role_of("wall"), None);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "a draft was left behind: {left:?}");
+}
+
+#[test]
+fn what_would_lock_the_owner_out_or_confuse_the_record_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = Tokens::open(dir.path(), Some("given-by-the-environment".into())).unwrap();
+    let path = dir.path().join(TOKEN_FILE);
+    let before = std::fs::read_to_string(&path).unwrap();
+    for name in ["", " ", "a ", "a\nb", "environment", &"x".repeat(65)] {
+        let refused = tokens.make(name, Role::Viewer);
+        assert!(matches!(refused, Err(TokenError::Name)), "{name:?}");
+    }
+    assert!(matches!(
+        tokens.make("viewer", Role::Admin),
+        Err(TokenError::Taken { .. })
+    ));
+    assert!(matches!(
+        tokens.revoke("admin"),
+        Err(TokenError::LastAdmin { .. })
+    ));
+    assert!(matches!(
+        tokens.revoke("environment"),
+        Err(TokenError::OfTheEnvironment)
+    ));
+    assert!(matches!(
+        tokens.revoke("nobody"),
+        Err(TokenError::Unknown { .. })
+    ));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    // A file that was broken by hand is neither believed nor overwritten, and nobody is locked out by it.
+    write(dir.path(), "[[token]]\nsecret = \"stw_half");
+    assert!(matches!(
+        tokens.make("phone", Role::Viewer),
+        Err(TokenError::Malformed { .. })
+    ));
+    assert!(tokens.check("given-by-the-environment").is_some());
+    assert_eq!(tokens.role_of("viewer"), Some(Role::Viewer));
+    let kept_nowhere = Tokens::new([], None).unwrap();
+    assert!(matches!(
+        kept_nowhere.make("phone", Role::Viewer),
+        Err(TokenError::InNoFile)
+    ));
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::{
     config::{Inputs, load},
     engine::{Handle, Settings, View, handle::Request, metrics::Metrics},
     ports::{Fact, Memory, Retention, Sample, Store, StoreError},
-    server::{Hosts, Tokens, Web, serve},
+    server::{Hosts, TOKEN_FILE, Tokens, Web, serve},
 };
 
 /// A journal and projections in memory, with a switch that makes every read fail.
@@ -263,6 +263,8 @@ pub(in crate::server) struct World {
     /// The configuration's file; there is none at first.
     pub(in crate::server) config: std::path::PathBuf,
     _folder: tempfile::TempDir,
+    /// Where the tokens are.
+    _data: tempfile::TempDir,
     /// What was asked of the engine, in words.
     pub(in crate::server) asked: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -288,6 +290,21 @@ pub(in crate::server) fn tokens() -> Tokens {
         None,
     )
     .unwrap()
+}
+
+/// The same in a file, with one of a viewer's named `db` besides.
+fn kept(folder: &std::path::Path) -> Tokens {
+    let entry = |name: &str, role: Role, secret: &str| {
+        format!("[[token]]\nname = \"{name}\"\nrole = \"{role}\"\nsecret = \"{secret}\"\n")
+    };
+    let all = [Role::Viewer, Role::Operator, Role::Admin];
+    let mut text = entry("db", Role::Viewer, "stw_test_token_of_db");
+    text.extend(all.map(|role| entry(role.as_str(), role, &token(role))));
+    let file = folder.join(TOKEN_FILE);
+    std::fs::write(&file, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, mode).unwrap();
+    Tokens::open(folder, None).unwrap()
 }
 
 /// What is in force where the file is not there yet.
@@ -336,7 +353,7 @@ impl World {
         let (view, watching) = watch::channel(Arc::new(fixture::view()));
         let (events, _) = broadcast::channel(buffer);
         let (requests, receiver) = mpsc::channel(64);
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let config = folder.path().join("steward.toml");
         let handle = Handle {
             settings: settings(&config),
@@ -351,9 +368,15 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = serve(listener, handle.clone(), tokens(), web.clone(), async {
-            let _ = stopped.await;
-        });
+        let served = serve(
+            listener,
+            handle.clone(),
+            kept(data.path()),
+            web.clone(),
+            async {
+                let _ = stopped.await;
+            },
+        );
         let server = tokio::spawn(served);
         Self {
             address,
@@ -365,6 +388,7 @@ impl World {
             web,
             config,
             _folder: folder,
+            _data: data,
             asked,
             stop: Some(stop),
             server,
@@ -520,6 +544,10 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
             } => {
                 note(format!("autonomy {level} {caller:?}"));
                 let _ = reply.send(Ok(level));
+            }
+            Request::RecordToken { change, reply, .. } => {
+                note(format!("token {change:?}"));
+                let _ = reply.send(Ok(()));
             }
             Request::Reconfigure { config, by, reply } => {
                 let disk = config.thresholds.disk_percent;

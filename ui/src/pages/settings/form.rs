@@ -1,4 +1,4 @@
-//! The configuration as a form: groups of settings, the tokens' names, and what stands in the way of changing anything.
+//! The configuration as a form: groups of settings, and what stands in the way of changing anything.
 //!
 //! What flows through: the agent's settings in, read anew whenever its configuration has changed; a draft of changes, checked by the
 //! agent as it grows. What it never does: throw typed changes away because the file changed meanwhile.
@@ -11,7 +11,7 @@ use steward_api::{
     Role, SettingGroup,
 };
 
-use super::{bar, fields};
+use super::{bar, fields, tokens};
 use crate::{
     app::App,
     bridge::browser,
@@ -137,7 +137,10 @@ pub(super) fn configuration(app: App) -> AnyView {
             let is_of_it = |event: &Event| {
                 matches!(
                     event,
-                    Event::ConfigReloaded { .. } | Event::ConfigRefused { .. }
+                    Event::ConfigReloaded { .. }
+                        | Event::ConfigRefused { .. }
+                        | Event::TokenMade { .. }
+                        | Event::TokenRevoked { .. }
                 )
             };
             let told = world.journal.iter().filter(|one| is_of_it(&one.event));
@@ -180,6 +183,7 @@ pub(super) fn configuration(app: App) -> AnyView {
             {text::heading("Configuration", None)}
             {move || notes(form)}
             {shown}
+            {tokens::section(form)}
             {bar::bar(form)}
         </section>
     }
@@ -234,7 +238,7 @@ fn notes(form: Form) -> AnyView {
 
 fn groups(form: Form, reply: &Arc<ConfigReply>) -> AnyView {
     let groups: Vec<AnyView> = reply.groups.iter().map(|one| group(form, one)).collect();
-    view! { <div class="setting-groups">{groups} {tokens(reply)}</div> }.into_any()
+    view! { <div class="setting-groups">{groups}</div> }.into_any()
 }
 
 fn group(form: Form, group: &SettingGroup) -> AnyView {
@@ -273,43 +277,6 @@ fn group(form: Form, group: &SettingGroup) -> AnyView {
                 {changed}
             </summary>
             <div class="fields">{fields}</div>
-        </details>
-    }
-    .into_any()
-}
-
-fn tokens(reply: &ConfigReply) -> AnyView {
-    let rows: Vec<AnyView> = reply
-        .tokens
-        .iter()
-        .map(|token| {
-            let from = if token.environment {
-                "from STEWARD_ADMIN_TOKEN"
-            } else {
-                ""
-            };
-            view! {
-                <div class="fact" data-testid="token-name">
-                    <dt>{token.name.clone()}</dt>
-                    <dd>{format!("role {}", token.role)} " " <span class="quiet">{from}</span></dd>
-                </div>
-            }
-            .into_any()
-        })
-        .collect();
-    view! {
-        <details class="card group" data-testid="tokens">
-            <summary>
-                <span class="strong">"Tokens"</span>
-                " "
-                <span class="quiet">"Who may sign in, and as what. A token itself is never shown."</span>
-            </summary>
-            <dl class="facts">{rows}</dl>
-            <p class="quiet small">
-                "To add, change or take one away, edit "
-                <code>{reply.token_file.clone()}</code>
-                " on the agent's machine (mode 600), then start the agent anew."
-            </p>
         </details>
     }
     .into_any()

@@ -7,6 +7,7 @@ mod bar;
 mod fields;
 mod form;
 mod state;
+mod tokens;
 
 use leptos::prelude::*;
 use steward_api::StatusReply;

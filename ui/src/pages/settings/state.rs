@@ -5,16 +5,18 @@ use steward_api::{ScheduleStatus, SourceStatus, StatusReply};
 
 use crate::{
     app::{App, Theme},
-    bridge::browser,
+    bridge::{self, browser},
     components::{marks::mark, text},
     deeds, format,
     marks::{Mark, Shape, Tone},
+    route::Route,
     store::Part,
     sync,
 };
 
 pub(super) fn connection(app: App) -> AnyView {
     let store = app.store;
+    let is_desktop = bridge::is_desktop();
     sync::look_at_session(app);
     let who = move || {
         store.presence.with(|presence| {
@@ -45,20 +47,33 @@ pub(super) fn connection(app: App) -> AnyView {
             {text::heading("Connection", None)}
             <div class="card">
                 <dl class="facts">
-                    {text::fact("Agent", browser::origin())}
+                    {(!is_desktop).then(|| text::fact("Agent", browser::origin()))}
                     {text::fact("Node", node.into_any())}
                     {text::fact("Signed in as", who.into_any())}
                     {ends}
                     {text::fact("Last sign of it", heard.into_any())}
                 </dl>
                 <div class="buttons">
-                    <button
-                        class="button"
-                        on:click=move |_| spawn_local(deeds::sign_out(app))
-                        data-testid="sign-out"
-                    >
-                        "Sign out"
-                    </button>
+                    {if is_desktop {
+                        // The desktop's connections stand on a screen of their own.
+                        view! {
+                            <a class="button" href=Route::Connections.hash() data-testid="other-connection">
+                                "Choose another connection"
+                            </a>
+                        }
+                            .into_any()
+                    } else {
+                        view! {
+                            <button
+                                class="button"
+                                on:click=move |_| spawn_local(deeds::sign_out(app))
+                                data-testid="sign-out"
+                            >
+                                "Sign out"
+                            </button>
+                        }
+                            .into_any()
+                    }}
                 </div>
             </div>
         </section>
