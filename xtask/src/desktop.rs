@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use crate::{
@@ -101,7 +101,9 @@ pub(crate) fn bundle() -> Result<(), String> {
     pack.current_dir(root())
         .env(UI_DIST, &dist)
         .args(["--package", "steward", "--locked", "--output"])
-        .arg(&packages);
+        .arg(&packages)
+        // It says where its package is; at the end all are said together.
+        .stdout(Stdio::null());
     run(&mut pack, "the packing of the agent")?;
 
     eprintln!("xtask: packing the desktop");
@@ -109,7 +111,8 @@ pub(crate) fn bundle() -> Result<(), String> {
     pack.current_dir(root().join("src-tauri"))
         .env("CARGO_TARGET_DIR", target()?)
         .args(["--locked", "--output"])
-        .arg(&packages);
+        .arg(&packages)
+        .stdout(Stdio::null());
     run(&mut pack, "the packing of the desktop")?;
 
     let found = std::fs::read_dir(&packages)
