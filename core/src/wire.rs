@@ -132,7 +132,7 @@ pub async fn run(config: Config, options: UpOptions) -> anyhow::Result<()> {
         &handle,
         &format!("{listening}://{address}"),
         &web,
-        || web::invitation(&web, tokens.highest().as_deref(), &at.open),
+        || web::invitation(&web, tokens.highest(), &at.open),
     );
 
     let server_stop = stopping.clone();

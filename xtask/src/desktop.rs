@@ -48,17 +48,15 @@ const FOR_TESTS: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// What failed.
-pub(crate) fn test(filter: &[String], skips: &Path) -> Result<(), String> {
-    need_libraries()?;
+pub(crate) fn test(filter: &[String], dist: &Path, skips: &Path) -> Result<(), String> {
     if FOR_TESTS
         .iter()
         .any(|(_, program)| machine::which(program).is_none())
     {
         machine::install(&FOR_TESTS.map(|(package, _)| package));
     }
-    let dist = ui::build()?;
     // The agent that a window connects to.
-    let agent = cargo::build_for_tests("steward", "steward", &dist)?;
+    let agent = cargo::build_for_tests("steward", "steward", dist)?;
     run(
         &mut in_desktop(&["fmt", "--all", "--check"])?,
         "the check of the desktop's formatting",

@@ -84,27 +84,27 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     let tested = run(&mut command, "a test");
     drop(private);
     // A part of the names is looked for in the desktop by `test-desktop`: building it only to run nothing would take minutes.
-    let windows = if arguments.is_empty() {
-        match desktop::need_libraries() {
-            Ok(()) => desktop::test(&[], &skips.file),
-            Err(reason) => {
-                skips.add(&format!("the desktop: {reason}"));
-                Ok(())
-            }
+    let windows = match (&dist, desktop::need_libraries()) {
+        _ if !arguments.is_empty() => Ok(()),
+        (None, _) => {
+            skips.add("the desktop: there is no control center to show in it");
+            Ok(())
         }
-    } else {
-        Ok(())
+        (_, Err(reason)) => {
+            skips.add(&format!("the desktop: {reason}"));
+            Ok(())
+        }
+        (Some(dist), Ok(())) => desktop::test(&[], dist, &skips.file),
     };
-    skips.show();
-    tested.and(windows)
+    tested.and(windows).and(skips.end())
 }
 
 /// Checks the desktop alone: its formatting, lints and tests, or those whose names hold a part.
 pub(crate) fn test_desktop(filter: &[String]) -> Result<(), String> {
+    desktop::need_libraries()?;
+    let dist = ui::build()?;
     let skips = Skips::new();
-    let tested = desktop::test(filter, &skips.file);
-    skips.show();
-    tested
+    desktop::test(filter, &dist, &skips.file).and(skips.end())
 }
 
 /// A build that takes in the control center from this folder, where there is one.
@@ -142,14 +142,21 @@ impl Skips {
         }
     }
 
-    /// Says nothing where nothing was skipped, so that cargo's own words come last.
-    fn show(&self) {
+    /// Says what was skipped: a failure where nothing may be. Says nothing where nothing was, so that cargo's own words come last.
+    fn end(&self) -> Result<(), String> {
         let lines = lines(&self.file);
-        if !lines.is_empty() {
-            println!("\n{} skipped, none of which counts as passed:", lines.len());
-            for line in lines {
-                println!("  {line}");
+        if lines.is_empty() {
+            return Ok(());
+        }
+        println!("\n{} skipped, none of which counts as passed:", lines.len());
+        for line in &lines {
+            println!("  {line}");
+        }
+        match std::env::var_os("STEWARD_TEST_REQUIRE") {
+            Some(required) if required == "1" => {
+                Err("STEWARD_TEST_REQUIRE=1 makes a skip a failure".to_owned())
             }
+            _ => Ok(()),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The window asks for an endpoint by method, path and body, as over HTTP; the shell takes it to the engine inside of it, or to an agent.
 //! What never crosses: a token on its way out. One goes in when a person types it, and stays in the shell.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What went wrong between the window and an agent, by what can be done about it.
@@ -59,12 +61,21 @@ impl Trouble {
 }
 
 /// The answer to a request, as it came from the router or the agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesktopAnswer {
     /// The HTTP status.
     pub status: u16,
     /// JSON.
     pub body: String,
+}
+
+/// Without the body: it may hold a token that was just made.
+impl fmt::Debug for DesktopAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DesktopAnswer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What comes through the desktop's event stream.

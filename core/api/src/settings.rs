@@ -25,7 +25,7 @@ pub struct ConfigReply {
     /// Names and roles of the tokens that are good; never a token.
     #[serde(default)]
     pub tokens: Vec<TokenName>,
-    /// The file that holds the tokens, to be changed by its owner.
+    /// The file that holds the tokens; empty where none does, as in a desktop with its own engine, and none can be made then.
     #[serde(default)]
     pub token_file: String,
 }

@@ -183,7 +183,7 @@ pub(crate) enum Command {
     SignIn,
     /// List, make or revoke tokens: who may sign in, and as what
     ///
-    /// viewer: reads.  operator: also approves, rejects and heals.  admin: may do everything. Wants an admin's token.
+    /// viewer: reads.  operator: also approves, rejects and heals.  admin: may do everything, and alone makes and revokes tokens.
     #[command(
         after_help = "Example:\n  steward token list\n  steward token make phone --role operator\n  steward token revoke phone     signs out whoever used it"
     )]

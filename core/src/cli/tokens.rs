@@ -61,7 +61,7 @@ async fn make(context: &Context, name: &str, role: Role) -> Result<Exit, Failure
     screen.say(&screen.paint(
         Tone::Quiet,
         format!(
-            "The token of {}, role {}. It is shown this once; `steward token revoke {}` takes it back.",
+            "The token of {}, role {}. It is shown this once; `steward token revoke '{}'` takes it back.",
             clean(&made.name),
             made.role,
             clean(&made.name)

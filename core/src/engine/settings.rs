@@ -180,12 +180,6 @@ impl Settings {
         changes.send(change).await.is_ok()
     }
 
-    /// Where the tokens are.
-    pub async fn token_file(&self) -> String {
-        let config = self.in_force.lock().await;
-        config.data_dir.join("tokens.toml").display().to_string()
-    }
-
     fn inputs(&self) -> Result<&Inputs, ProblemDetails> {
         self.inputs.as_ref().ok_or_else(|| {
             ProblemDetails::new(

@@ -13,17 +13,18 @@ use std::{
 use axum::http::{HeaderMap, Uri, header};
 use steward_api::{Channel, ErrorCode, Role};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     error::Refusal,
-    tokens::{TOKEN_FILE, Tokens},
+    tokens::{Holder, TOKEN_FILE, Tokens},
 };
 use crate::engine::Caller;
 
 /// The header by which the command line and the desktop say what they are. It only labels the record; it allows nothing.
 pub const CHANNEL_HEADER: &str = "x-steward-channel";
 
-/// Who asks, or why they may not. The one place where a role is enforced.
+/// Who asks, and what is cancelled when their token is revoked; or why they may not. The one place where a role is enforced.
 ///
 /// # Errors
 /// `unauthorized` without a good token, `forbidden` where its role is too low, `too_many_requests` after too many bad ones.
@@ -33,7 +34,7 @@ pub(super) fn authorise(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
     needed: Role,
-) -> Result<Caller, Refusal> {
+) -> Result<(Caller, CancellationToken), Refusal> {
     let Some(token) = presented(headers) else {
         return Err(Refusal::new(
             ErrorCode::Unauthorized,
@@ -42,18 +43,23 @@ pub(super) fn authorise(
             ),
         ));
     };
-    let (identity, role) = known(tokens, attempts, peer, token)?;
+    let Holder {
+        identity,
+        role,
+        over,
+    } = known(tokens, attempts, peer, token)?;
     allows(&identity, role, needed)?;
     let channel = match headers.get(CHANNEL_HEADER) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"cli") => Channel::Cli,
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"desktop") => Channel::Desktop,
         _ => Channel::Http,
     };
-    Ok(Caller {
+    let caller = Caller {
         identity,
         role,
         channel,
-    })
+    };
+    Ok((caller, over))
 }
 
 /// Whose token this is.
@@ -65,7 +71,7 @@ pub(super) fn known(
     attempts: &Attempts,
     peer: Option<IpAddr>,
     token: Option<&str>,
-) -> Result<(String, Role), Refusal> {
+) -> Result<Holder, Refusal> {
     token.and_then(|token| tokens.check(token)).ok_or_else(|| {
         guessed(
             attempts,

@@ -22,6 +22,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use steward_api::{Channel, Endpoint, ErrorCode, Method, ProblemDetails, Role};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{App, auth, error::Refusal, gate, sessions::Key};
@@ -118,6 +119,8 @@ pub(super) struct Call {
     pub(super) app: Arc<App>,
     /// Who asks; absent only where the endpoint wants no token.
     caller: Option<Caller>,
+    /// Cancelled when the token by which they ask is revoked.
+    token: CancellationToken,
     /// The session by which they do, where they do by one.
     pub(super) session: Option<Key>,
     /// The `{…}` part of the path, decoded; empty where there is none.
@@ -136,6 +139,11 @@ impl Call {
     pub(super) fn caller(&self) -> Result<Caller, Refusal> {
         // Only an endpoint without a role has no caller, and such a one asks nothing of the engine.
         self.caller.clone().ok_or_else(Refusal::internal)
+    }
+
+    /// Cancelled when the token by which is asked is revoked; never where none was needed.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
     }
 
     /// The address from which is asked; absent when called in process.
@@ -204,18 +212,19 @@ async fn answered<E: Answer>(
     request: Request,
 ) -> Result<Written<E::Reply>, Refusal> {
     let (mut parts, body) = request.into_parts();
-    let (caller, session) = match E::ROLE {
+    let mut by = match E::ROLE {
         Some(needed) => match authorised(&app, &parts, needed) {
-            Ok((caller, session)) => (Some(caller), session),
+            Ok(by) => Some(by),
             Err(refusal) => {
                 if refusal.problem.code == ErrorCode::Forbidden
-                    && let Ok((caller, session)) = authorised(&app, &parts, Role::Viewer)
+                    && let Ok(by) = authorised(&app, &parts, Role::Viewer)
                     && let Ok(part) = path_part(&mut parts).await
                 {
                     E::was_forbidden(Call {
                         app,
-                        caller: Some(caller),
-                        session,
+                        caller: Some(by.caller),
+                        token: by.token,
+                        session: by.session,
                         part,
                         parts,
                     })
@@ -224,7 +233,7 @@ async fn answered<E: Answer>(
                 return Err(refusal);
             }
         },
-        None => (None, None),
+        None => None,
     };
     let part = path_part(&mut parts).await?;
     let input = match E::METHOD {
@@ -236,12 +245,20 @@ async fn answered<E: Answer>(
                     "This takes a JSON body, and nothing after `?` in the address",
                 ));
             }
-            json::<E::Input>(body, fields).await?
+            let input = json::<E::Input>(body, fields).await?;
+            // A body takes its time: whoever was allowed when it began may have been revoked meanwhile.
+            if let Some(needed) = E::ROLE {
+                by = Some(authorised(&app, &parts, needed)?);
+            }
+            input
         }
     };
+    let session = by.as_ref().and_then(|by| by.session);
+    let (caller, token) = by.map(|by| (by.caller, by.token)).unzip();
     let call = Call {
         app,
         caller,
+        token: token.unwrap_or_default(),
         session,
         part,
         parts,
@@ -249,21 +266,30 @@ async fn answered<E: Answer>(
     E::answer(call, input).await
 }
 
-/// The caller of a request, where the role allows it, and the session by which they are known, where it is one. A token in a header
-/// decides; only without one does a cookie count.
-pub(super) fn authorised(
-    app: &App,
-    parts: &Parts,
-    needed: Role,
-) -> Result<(Caller, Option<Key>), Refusal> {
+/// By whom is asked.
+pub(super) struct By {
+    pub(super) caller: Caller,
+    /// Cancelled when their token is revoked.
+    pub(super) token: CancellationToken,
+    /// The session by which they are known, where it is one.
+    pub(super) session: Option<Key>,
+}
+
+/// The caller of a request, where the role allows it. A token in a header decides; only without one does a cookie count.
+pub(super) fn authorised(app: &App, parts: &Parts, needed: Role) -> Result<By, Refusal> {
     let sessions = &app.web.sessions;
     let key = sessions
         .presented(&parts.headers)
         .filter(|_| !auth::presents_token(&parts.headers));
     let Some(key) = key else {
         let peer = peer(parts);
-        return auth::authorise(&app.tokens, &app.attempts, peer, &parts.headers, needed)
-            .map(|caller| (caller, None));
+        let (caller, token) =
+            auth::authorise(&app.tokens, &app.attempts, peer, &parts.headers, needed)?;
+        return Ok(By {
+            caller,
+            token,
+            session: None,
+        });
     };
     gate::for_a_cookie(&app.web.hosts, parts)?;
     let ended = || {
@@ -283,7 +309,11 @@ pub(super) fn authorised(
         role,
         channel: Channel::Browser,
     };
-    Ok((caller, Some(key)))
+    Ok(By {
+        caller,
+        token: held.token,
+        session: Some(key),
+    })
 }
 
 fn peer(parts: &Parts) -> Option<IpAddr> {

@@ -34,7 +34,7 @@ const PAGE: u32 = 64;
 pub(super) const MOST_BEHIND: i64 = 10_000;
 /// A comment is sent after this time without an event, so that a broken connection is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often the session or the token of a stream is looked at, besides when the session ends.
+/// How often the session of a stream is looked at, besides when it ends.
 const SESSION_CHECK: Duration = Duration::from_secs(5);
 /// How long a reader should wait before it connects anew.
 const RETRY: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(super) async fn stream(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    let (caller, session) = bind::authorised(&app, &parts, Role::Viewer)?;
+    let by = bind::authorised(&app, &parts, Role::Viewer)?;
     let last = last_event_id(&parts)?;
     let room = app
         .streams
@@ -90,19 +90,17 @@ pub(super) async fn stream(
         .chain(tail.into_stream())
         .map(Ok::<_, Infallible>)
         .take_until(app.shutdown.clone().cancelled_owned())
-        .take_until(session_over(app.clone(), caller.identity, session));
+        .take_until(by.token.cancelled_owned())
+        .take_until(session_over(app.clone(), by.session));
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response())
 }
 
-/// Ready when that by which a stream was opened is no longer good: a session that has ended by hand or by time, or a token that is gone.
-async fn session_over(app: Arc<App>, identity: String, session: Option<Key>) {
+/// Ready when the session by which a stream was opened has ended, by hand or by time. Never where a token opened it, or none did.
+async fn session_over(app: Arc<App>, session: Option<Key>) {
     let Some(key) = session else {
-        while app.tokens.role_of(&identity).is_some() {
-            tokio::time::sleep(SESSION_CHECK).await;
-        }
-        return;
+        return std::future::pending().await;
     };
     // A stream on its own does not make a session last: the page asks for other things while somebody looks at it.
     while let Some(held) = app.web.sessions.look(key, Instant::now())

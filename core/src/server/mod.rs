@@ -52,7 +52,7 @@ pub use self::{
     gate::Hosts,
     openapi::document as openapi_document,
     tls::{Tls, TlsError},
-    tokens::{ENVIRONMENT_IDENTITY, TOKEN_FILE, TokenError, Tokens, local_token},
+    tokens::{ENVIRONMENT_IDENTITY, Holder, TOKEN_FILE, TokenError, Tokens, local_token},
     ui::has_ui,
     web::Web,
 };

@@ -2,7 +2,7 @@
 //!
 //! What flows through: an identity in, a fresh secret out (the id of a session, the code of a link); later that secret in, whose it is out.
 //! What it never does: keep a secret (only its SHA-256, and in memory alone), or say what somebody may do: the role is asked of the tokens
-//! at each request, so a session is worth no more than its token. The time is an input.
+//! at each request, so a session is worth no more than its token, and ends with it. The time is an input.
 
 use std::{
     collections::HashMap,
@@ -65,13 +65,17 @@ pub(super) struct Held {
     pub(super) latest_end: Instant,
     /// Cancelled when it ends by something else than time.
     pub(super) over: CancellationToken,
+    /// Cancelled when the token by which it was begun is revoked.
+    pub(super) token: CancellationToken,
 }
 
 /// A link that was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Opened {
     /// Whose it was.
     pub(super) identity: String,
+    /// Cancelled when the token by which it was made is revoked.
+    pub(super) token: CancellationToken,
     /// A session that it signs in to ends by then: a link that was made with a session does not outlive that one's longest time.
     pub(super) latest_end: Option<Instant>,
 }
@@ -87,12 +91,17 @@ struct Session {
     identity: String,
     seen: Instant,
     latest_end: Instant,
+    token: CancellationToken,
     over: CancellationToken,
 }
 
 impl Session {
     fn end(&self) -> Instant {
         (self.seen + IDLE).min(self.latest_end)
+    }
+
+    fn lasts(&self, now: Instant) -> bool {
+        self.end() > now && !self.token.is_cancelled()
     }
 }
 
@@ -107,6 +116,7 @@ struct Link {
     identity: String,
     made: Instant,
     latest_end: Option<Instant>,
+    token: CancellationToken,
 }
 
 impl Sessions {
@@ -120,13 +130,14 @@ impl Sessions {
         }
     }
 
-    /// Begins a session for this identity, and gives its id; the only time that the id is known here.
+    /// Begins a session for this identity, and gives its id; the only time that the id is known here. It ends with `token`.
     ///
     /// # Errors
     /// Where the system gives no random bytes.
     pub(super) fn begin(
         &self,
         identity: &str,
+        token: &CancellationToken,
         latest_end: Option<Instant>,
         now: Instant,
     ) -> io::Result<(String, Held)> {
@@ -136,11 +147,12 @@ impl Sessions {
             identity: identity.to_owned(),
             seen: now,
             latest_end: latest_end.map_or(longest, |end| end.min(longest)),
-            over: CancellationToken::new(),
+            over: token.child_token(),
+            token: token.clone(),
         };
         let held = held(&session, now);
         let mut sessions = lock(&self.sessions);
-        sessions.retain(|_, session| session.end() > now);
+        sessions.retain(|_, session| session.lasts(now));
         make_room(
             &mut sessions,
             identity,
@@ -155,7 +167,7 @@ impl Sessions {
     pub(super) fn look(&self, key: Key, now: Instant) -> Option<Held> {
         let mut sessions = lock(&self.sessions);
         let session = sessions.get(&key)?;
-        if session.end() <= now {
+        if !session.lasts(now) {
             sessions.remove(&key);
             return None;
         }
@@ -166,7 +178,7 @@ impl Sessions {
     pub(super) fn use_of(&self, key: Key, now: Instant) -> Option<Held> {
         let mut sessions = lock(&self.sessions);
         let session = sessions.get_mut(&key)?;
-        if session.end() <= now {
+        if !session.lasts(now) {
             sessions.remove(&key);
             return None;
         }
@@ -179,19 +191,14 @@ impl Sessions {
         lock(&self.sessions).remove(&key).is_some()
     }
 
-    /// Ends all sessions of this identity and forgets its links: its token is gone.
-    pub(super) fn end_all_of(&self, identity: &str) {
-        lock(&self.sessions).retain(|_, session| session.identity != identity);
-        lock(&self.links).retain(|_, link| link.identity != identity);
-    }
-
-    /// Makes a link for this identity, and gives its code.
+    /// Makes a link for this identity, and gives its code. It lapses with `token`.
     ///
     /// # Errors
     /// Where the system gives no random bytes.
     pub(super) fn link(
         &self,
         identity: &str,
+        token: &CancellationToken,
         latest_end: Option<Instant>,
         now: Instant,
     ) -> io::Result<String> {
@@ -200,9 +207,10 @@ impl Sessions {
             identity: identity.to_owned(),
             made: now,
             latest_end,
+            token: token.clone(),
         };
         let mut links = lock(&self.links);
-        links.retain(|_, link| link.made + LINK_LASTS > now);
+        links.retain(|_, link| link.made + LINK_LASTS > now && !link.token.is_cancelled());
         make_room(&mut links, identity, (LINKS_EACH, LINKS), |link| {
             (link.identity.as_str(), link.made)
         });
@@ -213,8 +221,9 @@ impl Sessions {
     /// Opens a link: whoever comes first has it, and nobody after.
     pub(super) fn open(&self, code: &str, now: Instant) -> Option<Opened> {
         let link = lock(&self.links).remove(&Key::of(code))?;
-        (link.made + LINK_LASTS > now).then_some(Opened {
+        (link.made + LINK_LASTS > now && !link.token.is_cancelled()).then_some(Opened {
             identity: link.identity,
+            token: link.token,
             latest_end: link.latest_end,
         })
     }
@@ -254,6 +263,7 @@ fn held(session: &Session, now: Instant) -> Held {
         left: session.end().saturating_duration_since(now),
         latest_end: session.latest_end,
         over: session.over.clone(),
+        token: session.token.clone(),
     }
 }
 

@@ -65,7 +65,12 @@ async fn asset(uri: Uri, headers: HeaderMap) -> Response {
 
 async fn icon(headers: HeaderMap) -> Response {
     let icon = FILES.iter().find(|file| file.path.ends_with("/icon.svg"));
-    serve(icon.map_or("/favicon.ico", |icon| icon.path), &headers)
+    let mut response = serve(icon.map_or("/favicon.ico", |icon| icon.path), &headers);
+    // Under this name every build has its own.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 fn serve(path: &str, headers: &HeaderMap) -> Response {

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use steward_api::SignInLink;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     gate::Hosts,
     now,
     sessions::{LINK_LASTS, Sessions},
     tls::Tls,
+    tokens::Holder,
 };
 
 /// What stands between browsers and the server. Cheap to clone; clones share the sessions.
@@ -49,21 +51,24 @@ impl Web {
         self.tls.as_ref()
     }
 
-    /// A link by which this identity signs in once.
+    /// A link by which whoever holds this token signs in once, as long as it is good.
     ///
     /// # Errors
     /// Where the system gives no random bytes.
-    pub fn link(&self, identity: &str) -> std::io::Result<SignInLink> {
-        self.link_until(identity, None)
+    pub fn link(&self, holder: &Holder) -> std::io::Result<SignInLink> {
+        self.link_until(&holder.identity, &holder.over, None)
     }
 
     /// The same for a link whose session ends by a certain time.
     pub(super) fn link_until(
         &self,
         identity: &str,
+        token: &CancellationToken,
         latest_end: Option<Instant>,
     ) -> std::io::Result<SignInLink> {
-        let code = self.sessions.link(identity, latest_end, Instant::now())?;
+        let code = self
+            .sessions
+            .link(identity, token, latest_end, Instant::now())?;
         Ok(SignInLink {
             path: format!("/#/link/{code}"),
             code,

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     config::{Config, TlsMode},
-    server::{Hosts, Tls, TlsError, Tokens, Web},
+    server::{Holder, Hosts, Tls, TlsError, Tokens, Web},
 };
 
 /// This machine's name in the network.
@@ -136,10 +136,10 @@ fn outward() -> Option<IpAddr> {
 }
 
 /// What to open to be signed in as the first of the highest role; without a link where nobody reads it but a log.
-pub(super) fn invitation(web: &Web, identity: Option<&str>, open: &str) -> String {
-    let link = identity
+pub(super) fn invitation(web: &Web, holder: Option<Holder>, open: &str) -> String {
+    let link = holder
         .filter(|_| !goes_to_the_journal())
-        .and_then(|identity| match web.link(identity) {
+        .and_then(|holder| match web.link(&holder) {
             Ok(link) => Some(link),
             Err(error) => {
                 tracing::error!(%error, "can't make a sign-in link");

@@ -52,9 +52,9 @@ fn main() -> Result<()> {
         );
     }
     let content = fs::read(&wasm).with_context(|| format!("can't read {}", wasm.display()))?;
-    let build = build_name(&content, ui)?;
     let dist = ui.join("dist");
-    let assets = dist.join("assets").join(&build);
+    // Its name is that of what will have been made in it.
+    let assets = dist.join("assets").join("new");
     if dist.exists() {
         fs::remove_dir_all(&dist).with_context(|| format!("can't empty {}", dist.display()))?;
     }
@@ -96,6 +96,9 @@ fn main() -> Result<()> {
         fs::copy(ui.join("assets").join(name), assets.join(name))
             .with_context(|| format!("can't copy {name}"))?;
     }
+    let build = name_of(&assets)?;
+    let named = dist.join("assets").join(&build);
+    fs::rename(&assets, &named).with_context(|| format!("can't name {}", named.display()))?;
     let page = fs::read_to_string(ui.join("index.html")).context("can't read index.html")?;
     let page = page.replace("/assets/", &format!("/assets/{build}/"));
     fs::write(dist.join("index.html"), page).context("can't write index.html")?;
@@ -124,13 +127,19 @@ fn lean(wasm: &[u8]) -> Result<Vec<u8>> {
     Ok(module.finish())
 }
 
-/// A name for all that belongs together: parts of two builds must never meet, and a browser may keep what stands under such a name for good.
-fn build_name(wasm: &[u8], ui: &Path) -> Result<String> {
+/// A name for all that was made together, from the content of all of it: parts of two builds must never meet, and a browser may keep what
+/// stands under such a name for good.
+fn name_of(assets: &Path) -> Result<String> {
+    let mut files = fs::read_dir(assets)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<PathBuf>>>()?;
+    files.sort();
     let mut digest = Sha256::new();
-    digest.update(wasm);
-    for name in OF_THE_BUILD {
-        let path = ui.join("assets").join(name);
-        digest.update(fs::read(&path).with_context(|| format!("can't read {}", path.display()))?);
+    for file in files {
+        let content = fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
+        digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        digest.update(content.len().to_le_bytes());
+        digest.update(content);
     }
     Ok(digest.finalize()[..8]
         .iter()

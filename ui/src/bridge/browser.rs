@@ -278,11 +278,12 @@ pub(crate) fn focus(selector: &str) -> bool {
     element.focus().is_ok()
 }
 
-/// Whether something in the page has the focus.
-pub(crate) fn has_focus() -> bool {
+/// Whether the focus is where somebody works: in the screen, in a dialog or in a field, and not on what led there.
+pub(crate) fn is_in_use() -> bool {
     document()
         .and_then(|document| document.active_element())
-        .is_some_and(|element| element.tag_name() != "BODY")
+        .and_then(|element| element.closest("main, dialog, input").ok()?)
+        .is_some()
 }
 
 /// How far right in an element a place of the window is, 0 to 1.

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     bridge::{self, browser},
     components::text,
-    failure::Failure,
+    marks::Tone,
     route::Route,
     shell,
 };
@@ -114,12 +114,38 @@ pub(crate) fn sign_in(app: App) -> AnyView {
 
 /// The command palette and the shortcuts, from the first time that one of them is wanted.
 pub(crate) fn dialogs(app: App) -> AnyView {
-    let wanted =
-        Memo::new(move |before| before == Some(&true) || app.palette.get() || app.help.get());
+    let there = RwSignal::new(None::<Build>);
+    let fetching = StoredValue::new(false);
+    Effect::new(move |_| {
+        let wanted = app.palette.get() || app.help.get();
+        let is_there = there.with_untracked(Option::is_some);
+        if !wanted || is_there || fetching.get_value() {
+            return;
+        }
+        fetching.set_value(true);
+        spawn_local(async move {
+            let part = dialogs_part().await;
+            fetching.try_set_value(false);
+            match part {
+                Ok(build) => {
+                    there.try_set(Some(build));
+                }
+                Err(_) => {
+                    // Open without being there, they would hold back every other key.
+                    app.palette.set(false);
+                    app.help.set(false);
+                    app.say(
+                        Tone::Bad,
+                        "The palette and the shortcuts could not be fetched. Try again, or reload the page.",
+                    );
+                }
+            }
+        });
+    });
     (move || {
-        wanted
+        there
             .get()
-            .then(|| untrack(|| once_there(app, &Route::Overview, dialogs_part)))
+            .map(|build| untrack(|| build(app, &Route::Overview)))
     })
     .into_any()
 }
@@ -135,6 +161,9 @@ pub(crate) fn fetch_others() {
             drop(fetch_settings().await);
             if bridge::is_desktop() {
                 drop(fetch_connections().await);
+            } else {
+                // After an update of the agent this page still has to ask for a token, in its own words.
+                drop(fetch_sign_in().await);
             }
         });
     });
@@ -152,7 +181,7 @@ where
             there.try_set(Some(part.await.ok()));
             // Who listens to the page hears that it is another one, as where the screen was there at once.
             browser::after(0, || {
-                if !browser::has_focus() {
+                if !browser::is_in_use() {
                     browser::focus("main h1");
                 }
             });
@@ -169,16 +198,22 @@ where
 }
 
 fn not_there(again: impl Fn() + 'static) -> AnyView {
-    let told = Failure::Unreadable(
-        "This part of the control center could not be fetched. Where the agent was updated since this page was opened, reload the page"
-            .to_owned(),
-    );
     view! {
         <div class="page">
-            {text::failed(&told)}
-            <button class="button" on:click=move |_| again() data-testid="try-again">
-                "Try again"
-            </button>
+            <div class="failed" role="alert" data-testid="failed">
+                <p class="strong">"This part of the control center could not be fetched"</p>
+                <p>
+                    "Where the connection is at fault, try again. Where the agent was updated since this page was opened, reload the page."
+                </p>
+            </div>
+            <div class="buttons">
+                <button class="button go" on:click=move |_| again() data-testid="try-again">
+                    "Try again"
+                </button>
+                <button class="button" on:click=|_| browser::reload()>
+                    "Reload the page"
+                </button>
+            </div>
         </div>
     }
     .into_any()

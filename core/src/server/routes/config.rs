@@ -19,7 +19,12 @@ impl Answer for GetConfig {
             error: call.app.handle.view().config_error.clone(),
             groups: groups.to_vec(),
             tokens: call.app.tokens.names(),
-            token_file: settings.token_file().await,
+            token_file: call
+                .app
+                .tokens
+                .file()
+                .map(|file| file.display().to_string())
+                .unwrap_or_default(),
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::server::{
     error::Refusal,
     gate, now,
     sessions::Held,
+    tokens::Holder,
 };
 
 /// When a session ends, as far as it is known now; to the second, since nobody can use more.
@@ -64,16 +65,19 @@ impl Answer for SignIn {
         let before = web.sessions.presented(&call.parts.headers);
         let time = Instant::now();
         let peer = call.peer();
-        let (identity, role, latest_end, by) = match (&input.token, &input.link) {
+        let (holder, latest_end, by) = match (&input.token, &input.link) {
             (Some(token), None) => {
-                let (identity, role) =
-                    auth::known(&app.tokens, &app.attempts, peer, Some(token.trim()))?;
-                (identity, role, None, "a token")
+                let holder = auth::known(&app.tokens, &app.attempts, peer, Some(token.trim()))?;
+                (holder, None, "a token")
             }
             (None, Some(code)) => {
                 let opened = web.sessions.open(code.trim(), time).and_then(|opened| {
-                    let role = app.tokens.role_of(&opened.identity)?;
-                    Some((opened.identity, role, opened.latest_end, "a link"))
+                    let holder = Holder {
+                        role: app.tokens.role_of(&opened.identity)?,
+                        identity: opened.identity,
+                        over: opened.token,
+                    };
+                    Some((holder, opened.latest_end, "a link"))
                 });
                 match opened {
                     Some(opened) => opened,
@@ -86,13 +90,18 @@ impl Answer for SignIn {
                 ));
             }
         };
+        let Holder {
+            identity,
+            role,
+            over,
+        } = holder;
         // One browser is one person: whoever was signed in before is not any more.
         if let Some(before) = before {
             web.sessions.end(before);
         }
         let (id, held) = web
             .sessions
-            .begin(&identity, latest_end, time)
+            .begin(&identity, &over, latest_end, time)
             .map_err(|error| no_chance(&error))?;
         tracing::info!(%identity, %role, by, "signed in from a browser");
         let lasts = held.latest_end.saturating_duration_since(time);
@@ -141,7 +150,7 @@ impl Answer for MakeSignInLink {
             .and_then(|key| web.sessions.look(key, Instant::now()))
             .map(|held| held.latest_end);
         let link = web
-            .link_until(&caller.identity, latest_end)
+            .link_until(&caller.identity, call.token(), latest_end)
             .map_err(|error| no_chance(&error))?;
         tracing::info!(identity = %caller.identity, "made a sign-in link");
         Written::of(&link)

@@ -1,7 +1,7 @@
 //! Tokens made and revoked by an administrator: written to the token file, then to the journal.
 //!
-//! What flows through: a name and a role in, a fresh token out, this once. What it never does: leave a new token good that stands in no record;
-//! one that can't be recorded is taken back.
+//! What flows through: a name and a role in, a fresh token out, this once. What it never does: leave a new token good that stands in no record
+//! without saying so; one that can't be recorded is taken back.
 
 use std::sync::Arc;
 
@@ -56,17 +56,36 @@ async fn make(
     let NewTokenRequest { name, role } = input;
     let by = caller.identity.clone();
     let secret = {
-        let name = name.clone();
-        on_disk(&app, move |app| app.tokens.make(&name, role)).await?
+        let (name, by) = (name.clone(), by.clone());
+        on_disk(&app, move |app| app.tokens.make(&by, &name, role)).await?
     };
     let made = TokenChange::Made {
         name: name.clone(),
         role,
     };
     if let Err(unrecorded) = app.handle.record_token(made, caller).await {
-        let name = name.clone();
-        on_disk(&app, move |app| app.tokens.revoke(&name)).await?;
-        return Err(unrecorded);
+        let taken_back = {
+            let name = name.clone();
+            on_disk(&app, move |app| app.tokens.take_back(&name)).await
+        };
+        return Err(match taken_back {
+            Ok(()) => unrecorded,
+            Err(still_there) => {
+                tracing::error!(
+                    name,
+                    reason = still_there.detail,
+                    "a token is good that stands in no record: revoke it"
+                );
+                let detail = format!(
+                    "{name} was made and could not be recorded ({}), nor taken back ({}): revoke it",
+                    unrecorded.detail, still_there.detail
+                );
+                ProblemDetails {
+                    detail,
+                    ..unrecorded
+                }
+            }
+        });
     }
     tracing::info!(name, %role, by, "made a token");
     Ok(NewToken {
@@ -79,10 +98,9 @@ async fn make(
 async fn revoke(app: Arc<App>, name: String, caller: Caller) -> Result<Accepted, ProblemDetails> {
     let by = caller.identity.clone();
     {
-        let name = name.clone();
-        on_disk(&app, move |app| app.tokens.revoke(&name)).await?;
+        let (name, by) = (name.clone(), by.clone());
+        on_disk(&app, move |app| app.tokens.revoke(&by, &name)).await?;
     }
-    app.web.sessions.end_all_of(&name);
     tracing::info!(name, by, "revoked a token");
     let message = format!("{name} is revoked");
     // What was taken away stays away, recorded or not; but whoever asked learns that the record lacks it.
@@ -119,6 +137,7 @@ async fn on_disk<T: Send + 'static>(
 fn problem(error: &TokenError) -> ProblemDetails {
     let code = match error {
         TokenError::Name => ErrorCode::BadRequest,
+        TokenError::NoAdmin => ErrorCode::Forbidden,
         TokenError::Unknown { .. } => ErrorCode::TokenNotFound,
         TokenError::Taken { .. }
         | TokenError::OfTheEnvironment

@@ -8,7 +8,7 @@ use steward_api::{ErrorCode, Role, Session, SignInLink};
 use tokio::time::{Instant, timeout};
 
 use super::world::{World, problem, token};
-use crate::server::now;
+use crate::server::{Holder, now};
 
 /// Longer than anything here takes; only a fault makes a test wait so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -297,7 +297,14 @@ async fn a_link_signs_in_once_as_whoever_made_it() {
 #[tokio::test]
 async fn a_link_of_an_identity_that_is_gone_opens_nothing() {
     let world = World::new().await;
-    let link = world.web.link("somebody who left").unwrap();
+    let link = world
+        .web
+        .link(&Holder {
+            identity: "somebody who left".to_owned(),
+            role: Role::Admin,
+            over: Default::default(),
+        })
+        .unwrap();
     let response = sign_in(&world, json!({"link": link.code}))
         .send()
         .await
@@ -307,7 +314,12 @@ async fn a_link_of_an_identity_that_is_gone_opens_nothing() {
     let (id, _) = world
         .web
         .sessions
-        .begin("somebody who left", None, Instant::now())
+        .begin(
+            "somebody who left",
+            &Default::default(),
+            None,
+            Instant::now(),
+        )
         .unwrap();
     let cookie = world
         .web
@@ -395,7 +407,7 @@ async fn a_stream_ends_with_its_session() {
     let soon = Instant::now() + Duration::from_millis(500);
     let sessions = &world.web.sessions;
     let (id, held) = sessions
-        .begin("viewer", Some(soon), Instant::now())
+        .begin("viewer", &Default::default(), Some(soon), Instant::now())
         .unwrap();
     let cookie = sessions.cookie(&id, held.left, false);
     let stream = follow(cookie.split(';').next().unwrap()).await;

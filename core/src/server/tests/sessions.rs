@@ -8,8 +8,13 @@ fn sessions() -> Sessions {
     Sessions::new(b"one")
 }
 
+/// A token that nobody revokes.
+fn good() -> CancellationToken {
+    CancellationToken::new()
+}
+
 fn begin(sessions: &Sessions, identity: &str, now: Instant) -> Key {
-    Key::of(&sessions.begin(identity, None, now).unwrap().0)
+    Key::of(&sessions.begin(identity, &good(), None, now).unwrap().0)
 }
 
 #[test]
@@ -59,13 +64,13 @@ fn what_ends_a_session_ends_its_streams() {
 fn a_link_is_opened_once_and_for_ten_minutes() {
     let sessions = sessions();
     let made = Instant::now();
-    let code = sessions.link("operator", None, made).unwrap();
+    let code = sessions.link("operator", &good(), None, made).unwrap();
     let opened = sessions.open(&code, made).unwrap();
     assert_eq!(opened.identity, "operator");
-    assert_eq!(sessions.open(&code, made), None);
-    let code = sessions.link("operator", None, made).unwrap();
-    assert_eq!(sessions.open(&code, made + LINK_LASTS), None);
-    assert_eq!(sessions.open("", made), None);
+    assert!(sessions.open(&code, made).is_none());
+    let code = sessions.link("operator", &good(), None, made).unwrap();
+    assert!(sessions.open(&code, made + LINK_LASTS).is_none());
+    assert!(sessions.open("", made).is_none());
 }
 
 #[test]
@@ -73,9 +78,11 @@ fn a_session_by_a_link_of_a_session_ends_with_that_one_s_longest_time() {
     let sessions = sessions();
     let now = Instant::now();
     let end = now + Duration::from_secs(60);
-    let code = sessions.link("admin", Some(end), now).unwrap();
+    let code = sessions.link("admin", &good(), Some(end), now).unwrap();
     let opened = sessions.open(&code, now).unwrap();
-    let (_, held) = sessions.begin("admin", opened.latest_end, now).unwrap();
+    let (_, held) = sessions
+        .begin("admin", &good(), opened.latest_end, now)
+        .unwrap();
     assert_eq!(held.latest_end, end);
 }
 
@@ -102,7 +109,7 @@ fn a_flood_of_one_pushes_out_its_own_alone() {
     }
     assert!(sessions.look(quiet, later).is_some());
     for _ in 0..100 {
-        sessions.link("loud", None, now).unwrap();
+        sessions.link("loud", &good(), None, now).unwrap();
     }
     assert_eq!(lock(&sessions.links).len(), LINKS_EACH);
 }
@@ -110,7 +117,7 @@ fn a_flood_of_one_pushes_out_its_own_alone() {
 #[test]
 fn a_cookie_is_kept_from_scripts_and_other_sites_and_two_agents_have_two() {
     let one = sessions();
-    let (id, _) = one.begin("admin", None, Instant::now()).unwrap();
+    let (id, _) = one.begin("admin", &good(), None, Instant::now()).unwrap();
     assert_eq!(id.len(), 64, "256 bits");
     let cookie = one.cookie(&id, LONGEST, true);
     for word in [
@@ -142,9 +149,9 @@ fn a_cookie_is_kept_from_scripts_and_other_sites_and_two_agents_have_two() {
 fn no_secret_is_kept() {
     let sessions = sessions();
     let now = Instant::now();
-    let (id, held) = sessions.begin("admin", None, now).unwrap();
+    let (id, held) = sessions.begin("admin", &good(), None, now).unwrap();
     assert!(held.left > NO_TIME);
-    let code = sessions.link("admin", None, now).unwrap();
+    let code = sessions.link("admin", &good(), None, now).unwrap();
     assert!(!format!("{held:?} {:?}", Key::of(&id)).contains(&id));
     let bytes = |text: &str| text.as_bytes()[..32].to_vec();
     assert!(
@@ -157,4 +164,20 @@ fn no_secret_is_kept() {
             .keys()
             .all(|key| key.0.to_vec() != bytes(&code))
     );
+}
+
+#[test]
+fn with_the_token_everything_that_came_by_it_ends() {
+    let sessions = sessions();
+    let now = Instant::now();
+    let token = good();
+    let (id, held) = sessions.begin("phone", &token, None, now).unwrap();
+    let code = sessions.link("phone", &token, None, now).unwrap();
+    let other = begin(&sessions, "phone", now);
+    token.cancel();
+    assert!(held.over.is_cancelled(), "its streams end at once");
+    assert!(sessions.use_of(Key::of(&id), now).is_none());
+    assert!(sessions.open(&code, now).is_none());
+    // One of the same name that was made anew is another.
+    assert!(sessions.use_of(other, now).is_some());
 }

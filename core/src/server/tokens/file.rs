@@ -134,7 +134,7 @@ pub(super) fn make(path: &Path) -> Result<(), TokenError> {
     let mut text = String::from(
         "# Steward's API tokens. Whoever holds one may do what its role allows: viewer reads, operator also approves, rejects and heals,\n\
          # admin may do everything. Keep this file to yourself (mode 600). `steward token` and the control center's settings add and revoke\n\
-         # tokens at once; what is changed here by hand counts from the next start on.\n",
+         # tokens at once; what is changed here by hand counts from the next such change or start on.\n",
     );
     for role in [Role::Admin, Role::Operator, Role::Viewer] {
         let secret = new_secret().map_err(|error| failed(path, "made", error))?;
@@ -155,12 +155,16 @@ pub(super) fn make(path: &Path) -> Result<(), TokenError> {
     .map_err(|error| failed(path, "made", error))
 }
 
-/// Adds a token of this name and role, and gives its secret.
-pub(super) fn add(path: &Path, name: &str, role: Role) -> Result<SecretString, TokenError> {
+/// Adds a token of this name and role, and gives its secret and what the file then holds.
+pub(super) fn add(
+    path: &Path,
+    name: &str,
+    role: Role,
+) -> Result<(SecretString, Vec<TokenEntry>), TokenError> {
     if !is_name(name) || name.chars().count() > MOST_NAME {
         return Err(TokenError::Name);
     }
-    let (entries, mut document) = opened(path)?;
+    let (mut entries, mut document) = opened(path)?;
     if entries.iter().any(|entry| entry.name == name) {
         return Err(TokenError::Taken {
             name: name.to_owned(),
@@ -174,12 +178,18 @@ pub(super) fn add(path: &Path, name: &str, role: Role) -> Result<SecretString, T
     table.decor_mut().set_prefix("\n");
     tables(&mut document, path)?.push(table);
     replace(path, &document)?;
-    Ok(secret.into())
+    let secret = SecretString::from(secret);
+    entries.push(TokenEntry {
+        name: name.to_owned(),
+        role,
+        secret: secret.clone(),
+    });
+    Ok((secret, entries))
 }
 
-/// Takes the token of this name away.
-pub(super) fn remove(path: &Path, name: &str) -> Result<(), TokenError> {
-    let (entries, mut document) = opened(path)?;
+/// Takes the token of this name away, and gives what the file then holds.
+pub(super) fn remove(path: &Path, name: &str) -> Result<Vec<TokenEntry>, TokenError> {
+    let (mut entries, mut document) = opened(path)?;
     let Some(at) = entries.iter().position(|entry| entry.name == name) else {
         return Err(TokenError::Unknown {
             name: name.to_owned(),
@@ -194,13 +204,31 @@ pub(super) fn remove(path: &Path, name: &str) -> Result<(), TokenError> {
             name: name.to_owned(),
         });
     }
-    tables(&mut document, path)?.remove(at);
-    replace(path, &document)
+    let tables = tables(&mut document, path)?;
+    // What is said above the first token is said of the file.
+    let said = prefix(tables.get(at)).to_owned();
+    tables.remove(at);
+    if at == 0
+        && let Some(first) = tables.get_mut(0)
+    {
+        let whole = said + prefix(Some(first));
+        first.decor_mut().set_prefix(whole);
+    }
+    replace(path, &document)?;
+    entries.remove(at);
+    Ok(entries)
 }
 
-/// A name that can be read and told from others.
+fn prefix(table: Option<&Table>) -> &str {
+    table
+        .and_then(|table| table.decor().prefix()?.as_str())
+        .unwrap_or_default()
+}
+
+/// A name that can be read and told from others, and can stand in a path.
 fn is_name(name: &str) -> bool {
     !name.trim().is_empty()
+        && !matches!(name, "." | "..")
         && name.trim() == name
         && !name.chars().any(char::is_control)
         && name != ENVIRONMENT_IDENTITY
@@ -233,11 +261,19 @@ fn tables<'d>(
         })
 }
 
+/// Puts the changed file in the place of the one before, for good: a token that was revoked must not come back with a power cut. A link is
+/// followed, or what it leads to would keep the token.
 fn replace(path: &Path, document: &DocumentMut) -> Result<(), TokenError> {
-    put(path, &document.to_string(), |draft| {
-        std::fs::rename(draft, path)
-    })
-    .map_err(|error| failed(path, "changed", error))
+    let replaced = path.canonicalize().and_then(|real| {
+        put(&real, &document.to_string(), |draft| {
+            std::fs::rename(draft, &real)
+        })?;
+        match real.parent() {
+            Some(folder) => std::fs::File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    });
+    replaced.map_err(|error| failed(path, "changed", error))
 }
 
 /// Writes a draft beside the file and has it put in place.

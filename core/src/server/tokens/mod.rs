@@ -8,14 +8,16 @@ mod file;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use steward_api::{Role, TokenName};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
+use self::file::TokenEntry;
 pub use self::file::local_token;
 
 /// The token file's name in the data directory.
@@ -92,6 +94,9 @@ pub enum TokenError {
         "the token `{ENVIRONMENT_IDENTITY}` is given by STEWARD_ADMIN_TOKEN: change that where the agent is started"
     )]
     OfTheEnvironment,
+    /// Who asks for a change is no administrator any more.
+    #[error("the token that asks for this is no admin's any more")]
+    NoAdmin,
     /// Without it nobody could make another.
     #[error("`{name}` is the last admin token in the file: make another one first")]
     LastAdmin {
@@ -110,11 +115,23 @@ impl TokenError {
     }
 }
 
-/// One token as it is kept: whose it is, what it allows, and its hash.
+/// One token as it is kept: whose it is, what it allows, its hash, and what is cancelled when it is good no more.
 struct Known {
     identity: String,
     role: Role,
     hash: [u8; 32],
+    over: CancellationToken,
+}
+
+/// Who holds a token that is good.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The token's name.
+    pub identity: String,
+    /// What it allows.
+    pub role: Role,
+    /// Cancelled when this very token is revoked; one of the same name that is made later is another.
+    pub over: CancellationToken,
 }
 
 /// The tokens that are good. Holds their SHA-256 only.
@@ -216,11 +233,16 @@ impl Tokens {
     }
 
     /// The identity with the highest role, the first of those in the file before the environment's; absent where there is no token.
-    pub fn highest(&self) -> Option<String> {
+    pub fn highest(&self) -> Option<Holder> {
         self.all()
             .iter()
             .max_by_key(|known| (known.role, known.identity != ENVIRONMENT_IDENTITY))
-            .map(|known| known.identity.clone())
+            .map(Known::holder)
+    }
+
+    /// The file that keeps them; absent where none does.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Whose tokens there are and what they allow; never a token.
@@ -240,55 +262,108 @@ impl Tokens {
     }
 
     /// Whose token this is and what it allows; absent where it is nobody's. Takes the same time whichever token it is, or none.
-    pub fn check(&self, token: &str) -> Option<(String, Role)> {
+    pub fn check(&self, token: &str) -> Option<Holder> {
         let given = hash(token.as_bytes());
         let mut found = None;
         for known in self.all().iter() {
             let same: bool = known.hash.ct_eq(&given).into();
             if same && found.is_none() {
-                found = Some((known.identity.clone(), known.role));
+                found = Some(known.holder());
             }
         }
         found
     }
 
-    /// Makes a token of this name and role, writes it into the file, and gives it; the only time that it is shown. What else was changed in
-    /// the file by hand is taken too. Waits for the disk.
+    /// Makes a token of this name and role as `by` asks, writes it into the file, and gives it; the only time that it is shown. What else was
+    /// changed in the file by hand is taken too. Waits for the disk.
     ///
     /// # Errors
-    /// Where the name is taken or none, where the tokens are in no file, or where that can't be written; nothing is changed then.
-    pub(super) fn make(&self, name: &str, role: Role) -> Result<SecretString, TokenError> {
-        self.change(|path| file::add(path, name, role))
+    /// Where `by` is no administrator any more, where the name is taken or none, where the tokens are in no file, or where that can't be
+    /// written; nothing is changed then.
+    pub(super) fn make(
+        &self,
+        by: &str,
+        name: &str,
+        role: Role,
+    ) -> Result<SecretString, TokenError> {
+        let _one = self.change_as(by)?;
+        let (secret, entries) = file::add(self.path()?, name, role)?;
+        self.take(entries);
+        Ok(secret)
     }
 
-    /// Takes the token of this name out of the file: from now on it is nobody's. Waits for the disk.
+    /// Takes the token of this name out of the file as `by` asks: from now on it is nobody's, and what came by it ends. Waits for the disk.
     ///
     /// # Errors
-    /// Where there is none of this name, where it is the environment's or the last of an admin, or where the file can't be written; nothing
-    /// is changed then.
-    pub(super) fn revoke(&self, name: &str) -> Result<(), TokenError> {
-        if name == ENVIRONMENT_IDENTITY && self.role_of(name).is_some() {
+    /// Where `by` is no administrator any more, where there is none of this name, where it is the environment's or the last of an admin, or
+    /// where the file can't be written; nothing is changed then.
+    pub(super) fn revoke(&self, by: &str, name: &str) -> Result<(), TokenError> {
+        let _one = self.change_as(by)?;
+        self.take_out(name)
+    }
+
+    /// The same for a token that was just made and could not be recorded: whoever asked for it has been heard already.
+    ///
+    /// # Errors
+    /// As for [`Self::revoke`].
+    pub(super) fn take_back(&self, name: &str) -> Result<(), TokenError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_out(name)
+    }
+
+    fn take_out(&self, name: &str) -> Result<(), TokenError> {
+        let is_known = self.role_of(name).is_some();
+        if name == ENVIRONMENT_IDENTITY && is_known {
             return Err(TokenError::OfTheEnvironment);
         }
-        self.change(|path| file::remove(path, name))
+        let path = self.path()?;
+        let entries = match file::remove(path, name) {
+            // Taken out by hand already, and good until now.
+            Err(TokenError::Unknown { .. }) if is_known => {
+                file::read(path)?.ok_or_else(|| TokenError::gone(path))?
+            }
+            other => other?,
+        };
+        self.take(entries);
+        Ok(())
     }
 
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&Path) -> Result<T, TokenError>,
-    ) -> Result<T, TokenError> {
-        let path = self.file.as_deref().ok_or(TokenError::InNoFile)?;
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(path)?;
-        let entries = file::read(path)?.ok_or_else(|| TokenError::gone(path))?;
+    fn path(&self) -> Result<&Path, TokenError> {
+        self.file().ok_or(TokenError::InNoFile)
+    }
+
+    /// One change at a time, and only as an administrator: who was one when the request began may have been revoked by the change before.
+    fn change_as(&self, by: &str) -> Result<MutexGuard<'_, ()>, TokenError> {
+        let one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.role_of(by) == Some(Role::Admin) {
+            Ok(one)
+        } else {
+            Err(TokenError::NoAdmin)
+        }
+    }
+
+    /// Puts the file's tokens in force. One that is there no more ends what came by it; one that stays goes on.
+    fn take(&self, entries: Vec<TokenEntry>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|known| known.identity == ENVIRONMENT_IDENTITY);
-        known.extend(
-            entries
-                .into_iter()
-                .map(|entry| Known::new(entry.name, entry.role, &entry.secret)),
-        );
-        Ok(changed)
+        let mut before = std::mem::take(&mut *known);
+        let of_the_environment = before
+            .iter()
+            .position(|one| one.identity == ENVIRONMENT_IDENTITY)
+            .map(|at| before.remove(at));
+        known.extend(of_the_environment);
+        for entry in entries {
+            let mut new = Known::new(entry.name, entry.role, &entry.secret);
+            let same = before
+                .iter()
+                .position(|old| old.identity == new.identity && old.hash == new.hash);
+            if let Some(at) = same {
+                new.over = before.swap_remove(at).over;
+            }
+            known.push(new);
+        }
+        for gone in before {
+            gone.over.cancel();
+        }
     }
 }
 
@@ -298,6 +373,15 @@ impl Known {
             identity,
             role,
             hash: hash(secret.expose_secret().as_bytes()),
+            over: CancellationToken::new(),
+        }
+    }
+
+    fn holder(&self) -> Holder {
+        Holder {
+            identity: self.identity.clone(),
+            role: self.role,
+            over: self.over.clone(),
         }
     }
 }

@@ -57,10 +57,22 @@ impl Tokens {
                         browser::focus("#token-made");
                     });
                 }
-                Err(failure) => {
-                    self.failure.try_set(Some(failure));
-                }
+                Err(failure) => self.failed(failure),
             }
+        });
+    }
+
+    /// It may have been done all the same, and only not been recorded or told: the list is read again.
+    fn failed(self, failure: Failure) {
+        self.failure.try_set(Some(failure));
+        self.form.read();
+    }
+
+    /// Asks whether a token is to be revoked; the focus goes to the answer that changes nothing.
+    fn ask(self, name: String) {
+        self.asked.set(Some(name));
+        browser::after(0, || {
+            browser::focus("#token-keep");
         });
     }
 
@@ -83,10 +95,11 @@ impl Tokens {
                     app.say(Tone::Good, done.message);
                     self.form.read();
                 }
-                Err(failure) => {
-                    self.failure.try_set(Some(failure));
-                }
+                Err(failure) => self.failed(failure),
             }
+            browser::after(0, || {
+                browser::focus("#token-name");
+            });
         });
     }
 }
@@ -102,7 +115,16 @@ pub(super) fn section(form: Form) -> AnyView {
         busy: RwSignal::new(false),
         failure: RwSignal::new(None),
     };
-    let is_admin = move || form.app.store.may(Role::Admin);
+    let reply = Memo::new(move |_| form.loaded.value.get());
+    let is_kept = Memo::new(move |_| {
+        reply.with(|reply| {
+            reply
+                .as_ref()
+                .is_some_and(|reply| !reply.token_file.is_empty())
+        })
+    });
+    let may_make = move || is_kept.get() && form.app.store.may(Role::Admin);
+    let no_file = move || reply.with(Option::is_some) && !is_kept.get();
     view! {
         <details class="card group" data-testid="tokens">
             <summary>
@@ -112,10 +134,20 @@ pub(super) fn section(form: Form) -> AnyView {
                     "Who may sign in, and as what. A token itself is shown once, when it is made."
                 </span>
             </summary>
-            {move || form.loaded.value.get().map(|reply| list(tokens, &reply))}
+            {move || reply.get().map(|reply| list(tokens, &reply))}
             {move || tokens.failure.get().map(|failure| text::failed(&failure))}
             {move || tokens.made.get().map(shown_once)}
-            {move || is_admin().then(|| new(tokens))}
+            {move || may_make().then(|| new(tokens))}
+            {move || {
+                no_file()
+                    .then(|| {
+                        view! {
+                            <p class="quiet">
+                                "This engine belongs to the desktop and keeps no tokens: nobody else can reach it."
+                            </p>
+                        }
+                    })
+            }}
         </details>
     }
     .into_any()
@@ -133,17 +165,19 @@ fn list(tokens: Tokens, reply: &Arc<ConfigReply>) -> AnyView {
 fn row(tokens: Tokens, token: &TokenName, file: &str) -> AnyView {
     let from = if token.environment {
         "from STEWARD_ADMIN_TOKEN".to_owned()
+    } else if file.is_empty() {
+        String::new()
     } else {
         format!("in {file}")
     };
     let name = token.name.clone();
-    let is_kept = token.environment;
+    let stays = token.environment || file.is_empty();
     let is_asked = {
         let name = name.clone();
         Memo::new(move |_| tokens.asked.with(|asked| asked.as_ref() == Some(&name)))
     };
     let deeds = move || {
-        if is_kept || !tokens.form.app.store.may(Role::Admin) {
+        if stays || !tokens.form.app.store.may(Role::Admin) {
             return ().into_any();
         }
         let name = StoredValue::new(name.clone());
@@ -151,16 +185,20 @@ fn row(tokens: Tokens, token: &TokenName, file: &str) -> AnyView {
         if is_asked.get() {
             view! {
                 <button
+                    id="token-keep"
+                    class="button"
+                    on:click=move |_| tokens.asked.set(None)
+                >
+                    "Keep"
+                </button>
+                " "
+                <button
                     class="button go risky"
                     disabled=is_off
                     on:click=move |_| tokens.revoke(name.get_value())
                     data-testid="token-revoke-yes"
                 >
-                    "Revoke, and sign out whoever uses it"
-                </button>
-                " "
-                <button class="button plain" on:click=move |_| tokens.asked.set(None)>
-                    "Keep"
+                    {format!("Revoke {}, and sign out whoever uses it", name.get_value())}
                 </button>
             }
             .into_any()
@@ -169,7 +207,7 @@ fn row(tokens: Tokens, token: &TokenName, file: &str) -> AnyView {
                 <button
                     class="button plain"
                     disabled=is_off
-                    on:click=move |_| tokens.asked.set(Some(name.get_value()))
+                    on:click=move |_| tokens.ask(name.get_value())
                     aria-label=format!("Revoke {}", name.get_value())
                     data-testid="token-revoke"
                 >
