@@ -5,7 +5,9 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser as _};
 use jiff::SignedDuration;
 use secrecy::SecretString;
-use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Role, Severity, TaskState};
+use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskState};
+
+use super::tokens::TokenCommand;
 
 const AFTER_HELP: &str = "\
 Getting started:
@@ -225,25 +227,6 @@ pub(crate) enum Command {
     DemoWorkload {
         /// How to behave
         role: DemoRole,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// List whose tokens there are; never a token itself
-    List,
-    /// Make a token and print it, this once
-    Make {
-        /// By what name the record knows whoever uses it
-        name: String,
-        /// What it allows: viewer, operator, admin
-        #[arg(long, value_parser = parse_role)]
-        role: Role,
-    },
-    /// Revoke a token: it is nobody's from now on
-    Revoke {
-        /// Its name
-        name: String,
     },
 }
 
@@ -474,13 +457,6 @@ fn parse_span(text: &str) -> Result<SignedDuration, String> {
     (span > SignedDuration::ZERO)
         .then_some(span)
         .ok_or_else(wrong)
-}
-
-fn parse_role(text: &str) -> Result<Role, String> {
-    [Role::Viewer, Role::Operator, Role::Admin]
-        .into_iter()
-        .find(|role| role.as_str() == text)
-        .ok_or_else(|| "it should be one of viewer, operator, admin".to_owned())
 }
 
 fn parse_health(text: &str) -> Result<Health, String> {

@@ -2,14 +2,40 @@
 //!
 //! What flows through: a name and a role in, a fresh token out, this once. What it never does: show a token that was made before.
 
+use clap::Subcommand;
 use steward_api::{GetConfig, MakeToken, NewTokenRequest, Nothing, RevokeToken, Role, TokenName};
 
 use super::{
     Context,
-    args::TokenCommand,
     failure::{Exit, Failure},
     output::{Tone, clean},
 };
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List whose tokens there are; never a token itself
+    List,
+    /// Make a token and print it, this once
+    Make {
+        /// By what name the record knows whoever uses it
+        name: String,
+        /// What it allows: viewer, operator, admin
+        #[arg(long, value_parser = parse_role)]
+        role: Role,
+    },
+    /// Revoke a token: it is nobody's from now on
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    [Role::Viewer, Role::Operator, Role::Admin]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "it should be one of viewer, operator, admin".to_owned())
+}
 
 pub(super) async fn token(context: &Context, command: &TokenCommand) -> Result<Exit, Failure> {
     match command {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use steward_api::{Autonomy, AutonomyRequest, SetAutonomy};
 
 use super::{Extent, Row, Verdict, simulated, step, table::percentile};
 use crate::{
@@ -31,6 +32,11 @@ pub(super) async fn measure(extent: Extent) -> Result<Vec<Row>> {
             enter(&browser, &agent).await?;
             rows.push(size(&browser).await?);
             rows.push(frames(&browser).await?);
+            // What is healed at once may be well again before it was drawn: here what died stays dead.
+            let observe = AutonomyRequest {
+                autonomy: Autonomy::Observe,
+            };
+            agent.call::<SetAutonomy>(&observe).await?;
             rows.push(on_screen(&browser, &agent, &sim, extent.events_seen).await?);
         }
         Err(reason) => rows.push(Row::new(

@@ -72,19 +72,33 @@ impl Extent {
     };
 }
 
-/// Measures everything and prints the table.
+/// The parts, each of which can be measured alone.
+pub const PARTS: [&str; 5] = ["engine", "list", "simulated", "control-center", "kill"];
+
+/// Measures everything, or the part of this name alone, and prints the table.
 ///
 /// # Errors
-/// Where something can't be measured that should be, or a journaled fact was lost, or an action done twice.
-pub async fn run(extent: Extent) -> Result<()> {
+/// Where there is no such part, where something can't be measured that should be, or a journaled fact was lost, or an action done twice.
+pub async fn run(extent: Extent, only: Option<&str>) -> Result<()> {
+    if let Some(name) = only {
+        anyhow::ensure!(
+            PARTS.contains(&name),
+            "there is no part `{name}` to measure; there are {}",
+            PARTS.join(", ")
+        );
+    }
     let mut rows = Vec::new();
-    for part in [
-        real::measure(extent).await,
-        simulated::list(extent).await,
-        simulated::measure(extent).await,
-        control_center::measure(extent).await,
-        kill::measure(extent).await,
-    ] {
+    for name in PARTS {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        let part = match name {
+            "engine" => real::measure(extent).await,
+            "list" => simulated::list(extent).await,
+            "simulated" => simulated::measure(extent).await,
+            "control-center" => control_center::measure(extent).await,
+            _ => kill::measure(extent).await,
+        };
         match part {
             Ok(more) => rows.extend(more),
             Err(error) => {

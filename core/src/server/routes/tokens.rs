@@ -147,12 +147,17 @@ fn problem(error: &TokenError) -> ProblemDetails {
         | TokenError::Exposed { .. }
         | TokenError::Malformed { .. }
         | TokenError::EmptyEnvironment => {
-            tracing::error!(
-                error = crate::flow::act::words(error),
-                "tokens can't be changed"
-            );
+            tracing::error!(error = words(error), "tokens can't be changed");
             ErrorCode::Internal
         }
     };
-    ProblemDetails::new(code, crate::flow::act::words(error))
+    ProblemDetails::new(code, words(error))
+}
+
+/// The error with what caused it; no token is in either.
+fn words(error: &TokenError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
