@@ -7,6 +7,7 @@
 //! Invariants: what decides does no I/O and reads no clock; nothing is done that was not journaled first; nothing counts as done that
 //! was not verified; unknown is never healthy; a failed read is never an empty list.
 
+pub mod advisor;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use steward_api::{
-    Action, ActionName, ContainerHealth, Envelope, Event, Health, Incident, IncidentId,
-    IncidentQuery, JournalVerification, Metric, MetricQuery, MetricSeries, Page, Precondition,
-    Problem, RemedyRecord, Resource, ResourceId, ResourceStatistics, StepResult, Task, TaskId,
-    TaskQuery, Unreadable, Verification,
+    Action, ActionName, CallQuery, CallTexts, ContainerHealth, Envelope, Event, Health, Incident,
+    IncidentId, IncidentQuery, JournalVerification, Metric, MetricQuery, MetricSeries, Page,
+    Precondition, Problem, RecordedCall, RemedyRecord, Resource, ResourceId, ResourceStatistics,
+    StepResult, Task, TaskId, TaskQuery, Unreadable, Verification,
 };
 
 /// The wall clock.
@@ -21,8 +21,13 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+mod advisor;
 mod rules;
 
+pub use advisor::{
+    Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, OfferedAction, Precedent,
+    Related, Relation,
+};
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
@@ -478,6 +483,22 @@ pub trait Store: Send + Sync + 'static {
     /// The history of one metric.
     async fn series(&self, query: &MetricQuery, now: Timestamp)
     -> Result<MetricSeries, StoreError>;
+}
+
+/// What was asked of language models: the calls as journaled, and their texts, which are kept beside the journal for a while.
+#[async_trait]
+pub trait Archive: Send + Sync + 'static {
+    /// Keeps texts, each under its SHA-256 in hexadecimal.
+    async fn keep_texts(&self, at: Timestamp, texts: &[(String, String)])
+    -> Result<(), StoreError>;
+    /// Calls, newest first.
+    async fn calls(&self, query: &CallQuery) -> Result<Page<RecordedCall>, StoreError>;
+    /// One call with its texts, as far as they are still kept and unchanged.
+    async fn call(&self, id: i64) -> Result<Option<CallTexts>, StoreError>;
+    /// What a node's calls have cost since then, millionths of a US dollar.
+    async fn spent_since(&self, node: &str, since: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets texts that were kept before then; says how many.
+    async fn forget_texts(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Shown in logs; never its content.

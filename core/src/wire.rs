@@ -1,5 +1,6 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
+mod advisor;
 mod embedded;
 mod web;
 
@@ -22,7 +23,7 @@ use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
     integrations::{docker, host, http, network, postgres},
-    ports::{Clock, Pattern, Rule, Store, StoreError},
+    ports::{Archive, Clock, Pattern, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
 };
@@ -168,11 +169,23 @@ async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Starte
     let (config_sender, config_changes) = mpsc::channel(4);
     let (rules, patterns) = knowledge();
     let settings = Arc::new(Settings::new(config.clone(), inputs.clone()));
+    let (finished_calls, model_calls) = mpsc::unbounded_channel();
+    let advisor = advisor::advisor(
+        config,
+        Arc::clone(&clock),
+        store.as_ref(),
+        finished_calls,
+        stopping.clone(),
+    )
+    .await?;
     let parts = Parts {
         settings: Arc::clone(&settings),
         integrations: integrations(Arc::clone(&clock), board.reader()),
         clock,
         store: Arc::clone(&store) as Arc<dyn Store>,
+        advisor,
+        archive: Arc::clone(&store) as Arc<dyn Archive>,
+        model_calls,
         rules,
         patterns,
         board,

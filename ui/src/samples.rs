@@ -188,6 +188,7 @@ pub(crate) fn incident(id: i64, name: &str) -> Incident {
         findings: Vec::new(),
         affected: Vec::new(),
         diagnoses: Vec::new(),
+        chosen: None,
         decision: None,
         tasks: Vec::new(),
         flaps: 0,

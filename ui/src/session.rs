@@ -114,7 +114,7 @@ impl Link {
 }
 
 /// The names under which events come through the stream; a browser listens for each by its name.
-pub const EVENT_NAMES: [&str; 17] = [
+pub const EVENT_NAMES: [&str; 18] = [
     "agent_started",
     "agent_stopped",
     "source_up",
@@ -132,6 +132,7 @@ pub const EVENT_NAMES: [&str; 17] = [
     "config_refused",
     "token_made",
     "token_revoked",
+    "model_called",
 ];
 
 /// An event's place in [`EVENT_NAMES`]. A new variant of the contract does not compile until it has one.
@@ -154,6 +155,7 @@ pub const fn place(event: &Event) -> usize {
         Event::ConfigRefused { .. } => 14,
         Event::TokenMade { .. } => 15,
         Event::TokenRevoked { .. } => 16,
+        Event::ModelCalled { .. } => 17,
     }
 }
 

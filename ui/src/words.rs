@@ -66,7 +66,8 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::ConfigReloaded { .. }
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
-        | Event::TokenRevoked { .. } => Topic::Agent,
+        | Event::TokenRevoked { .. }
+        | Event::ModelCalled { .. } => Topic::Agent,
     }
 }
 
@@ -198,6 +199,19 @@ pub fn event(event: &Event) -> (Mark, String) {
             mark(Shape::Barred, "revoked", Tone::Ask),
             format!("Token {name} revoked by {by}"),
         ),
+        Event::ModelCalled { call } => {
+            let why = call
+                .error
+                .as_ref()
+                .map_or_else(String::new, |error| format!(": {error}"));
+            (
+                mark(Shape::Gear, "asked", Tone::Quiet),
+                format!(
+                    "Model {} asked ({}): {}{why}",
+                    call.model, call.purpose, call.result
+                ),
+            )
+        }
     }
 }
 
@@ -225,6 +239,8 @@ fn incident_event(change: IncidentChange, incident: &Incident) -> (Mark, String)
         IncidentChange::Resolved => "resolved",
         IncidentChange::Learned => "learned from",
         IncidentChange::Reopened => "came back",
+        IncidentChange::Advised => "looked at by a model",
+        IncidentChange::Chosen => "diagnosis chosen",
     };
     let latest = match change {
         IncidentChange::Resolved => incident.resolution.as_ref().map(|end| end.text.as_str()),

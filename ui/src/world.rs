@@ -227,7 +227,8 @@ impl World {
             | Event::RemedyLearned { .. }
             | Event::AnswerRefused { .. }
             | Event::TokenMade { .. }
-            | Event::TokenRevoked { .. } => {}
+            | Event::TokenRevoked { .. }
+            | Event::ModelCalled { .. } => {}
         }
         touched
     }

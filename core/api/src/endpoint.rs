@@ -91,6 +91,20 @@ endpoints! {
     ListIncidents = Get "/api/incidents", Some(Role::Viewer), IncidentQuery => Page<Incident>, refuses StoreUnavailable;
     /// One incident.
     GetIncident = Get "/api/incidents/{id}", Some(Role::Viewer), Nothing => Incident, refuses IncidentNotFound StoreUnavailable;
+    /// Has a language model look at an incident. Its opinion comes as a change of the incident.
+    DiagnoseIncident = Post "/api/incidents/{id}/diagnose", Some(Role::Operator), DiagnoseRequest => Accepted,
+        refuses IncidentNotFound NothingToDo NoModel;
+    /// Puts one of an incident's diagnoses in force. What follows is decided as ever.
+    ChooseDiagnosis = Post "/api/incidents/{id}/choose", Some(Role::Operator), ChooseRequest => Incident,
+        refuses IncidentNotFound NothingToDo StoreUnavailable;
+    /// Language models: which there are, how they do, what they cost.
+    GetAdvisor = Get "/api/advisor", Some(Role::Viewer), Nothing => AdvisorStatus;
+    /// Asks a language model for a word, to see whether it answers, and how.
+    TryModel = Post "/api/advisor/try", Some(Role::Operator), TryModelRequest => TriedModel, refuses NoModel;
+    /// Calls of language models, newest first.
+    ListModelCalls = Get "/api/advisor/calls", Some(Role::Viewer), CallQuery => Page<RecordedCall>, refuses StoreUnavailable;
+    /// One call of a language model with exactly what was sent and what came back.
+    GetModelCall = Get "/api/advisor/calls/{id}", Some(Role::Operator), Nothing => CallTexts, refuses CallNotFound StoreUnavailable;
     /// Incidents of the last hours.
     GetMonitorIncidents = Get "/monitor/incidents", Some(Role::Viewer), HoursQuery => MonitorIncidents, refuses StoreUnavailable;
     /// Tasks, newest first.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActionName, Autonomy, Channel, ErrorCode, Health, Incident, Problem, RemedyRecord, ResourceId,
-    Role, Task, TaskId, tagged::tagged,
+    ActionName, Autonomy, Channel, ErrorCode, Health, Incident, ModelCall, Problem, RemedyRecord,
+    ResourceId, Role, Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -23,6 +23,10 @@ pub enum IncidentChange {
     Learned,
     /// It came back soon after it was over: flapping is one incident.
     Reopened,
+    /// A language model has given its opinion, or could not.
+    Advised,
+    /// A person chose among its diagnoses.
+    Chosen,
 }
 
 /// What changed about a task.
@@ -220,6 +224,11 @@ pub enum Event as "Event" by "type" {
         /// The identity of the token that asked for it.
         by: String,
     },
+    /// A language model was called.
+    ModelCalled {
+        /// The call.
+        call: Box<ModelCall>,
+    },
 }
 }
 
@@ -244,6 +253,7 @@ impl Event {
             Self::ConfigRefused { .. } => "config_refused",
             Self::TokenMade { .. } => "token_made",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::ModelCalled { .. } => "model_called",
         }
     }
 

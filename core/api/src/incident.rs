@@ -114,6 +114,9 @@ pub struct Incident {
     /// Diagnoses, the one in force first.
     #[serde(default)]
     pub diagnoses: Vec<Diagnosis>,
+    /// The source of the diagnosis that a person put in force; absent where nobody chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
     /// What was decided last.
     #[serde(default)]
     pub decision: Option<Decision>,

@@ -8,6 +8,7 @@
 //! Compatibility: fields may be added (with `#[serde(default)]` where they are read back), never renamed or removed.
 
 mod action;
+mod advisor;
 mod container;
 mod decision;
 mod desktop;
@@ -28,6 +29,7 @@ pub mod units;
 mod views;
 
 pub use action::{Action, ActionName, ContainerRef, Limits, Risk, TaskType};
+pub use advisor::*;
 pub use container::{
     ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, Labels,
     RestartPolicy,

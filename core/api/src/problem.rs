@@ -27,6 +27,8 @@ pub enum ErrorCode {
     ContainerNotFound,
     /// 404: no token of that name.
     TokenNotFound,
+    /// 404: no such call of a language model.
+    CallNotFound,
     /// 405: the path is right, the method is not.
     MethodNotAllowed,
     /// 409: the task has been answered, or waits for no answer.
@@ -45,6 +47,8 @@ pub enum ErrorCode {
     ConfigReadOnly,
     /// 409: a token of that name exists, or this one has to stay.
     TokenConflict,
+    /// 409: there is no language model that could be asked, or none of that name.
+    NoModel,
     /// 410: the question has lapsed.
     ApprovalExpired,
     /// 413: the request is too large.
@@ -73,7 +77,8 @@ impl ErrorCode {
             | Self::IncidentNotFound
             | Self::ResourceNotFound
             | Self::ContainerNotFound
-            | Self::TokenNotFound => 404,
+            | Self::TokenNotFound
+            | Self::CallNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TaskNotWaiting
             | Self::PlanChanged
@@ -82,7 +87,8 @@ impl ErrorCode {
             | Self::Withheld
             | Self::ConfigChanged
             | Self::ConfigReadOnly
-            | Self::TokenConflict => 409,
+            | Self::TokenConflict
+            | Self::NoModel => 409,
             Self::ApprovalExpired => 410,
             Self::TooLarge => 413,
             Self::ConfigInvalid => 422,
@@ -104,6 +110,7 @@ impl ErrorCode {
             Self::ResourceNotFound => "resource_not_found",
             Self::ContainerNotFound => "container_not_found",
             Self::TokenNotFound => "token_not_found",
+            Self::CallNotFound => "call_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TaskNotWaiting => "task_not_waiting",
             Self::PlanChanged => "plan_changed",
@@ -113,6 +120,7 @@ impl ErrorCode {
             Self::ConfigChanged => "config_changed",
             Self::ConfigReadOnly => "config_read_only",
             Self::TokenConflict => "token_conflict",
+            Self::NoModel => "no_model",
             Self::ApprovalExpired => "approval_expired",
             Self::TooLarge => "too_large",
             Self::ConfigInvalid => "config_invalid",
@@ -135,6 +143,7 @@ impl ErrorCode {
             Self::ResourceNotFound => "No such resource",
             Self::ContainerNotFound => "No such container",
             Self::TokenNotFound => "No such token",
+            Self::CallNotFound => "No such call",
             Self::MethodNotAllowed => "This path does not take that method",
             Self::TaskNotWaiting => "The task waits for no answer",
             Self::PlanChanged => "The plan is not the one you saw",
@@ -144,6 +153,7 @@ impl ErrorCode {
             Self::ConfigChanged => "The configuration's file has changed meanwhile",
             Self::ConfigReadOnly => "Steward can't write the configuration's file",
             Self::TokenConflict => "This token can't be changed so",
+            Self::NoModel => "There is no model to ask",
             Self::ApprovalExpired => "The question has lapsed",
             Self::TooLarge => "The request is too large",
             Self::ConfigInvalid => "The configuration would not be valid",

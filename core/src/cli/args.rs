@@ -7,7 +7,10 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskState};
 
-use super::tokens::TokenCommand;
+use super::{
+    models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
+    tokens::TokenCommand,
+};
 
 const AFTER_HELP: &str = "\
 Getting started:
@@ -176,6 +179,26 @@ pub(crate) enum Command {
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(Autonomy::ALL.map(Autonomy::as_str)).try_map(|text| Autonomy::from_str(&text)))]
         level: Option<Autonomy>,
     },
+    /// Language models: which there are, how they do, exactly what they were asked
+    ///
+    /// Steward works without any. With one it gets a second opinion on what its own catalogue is unsure of.
+    #[command(
+        after_help = "Example:\n  steward models\n  steward models try ollama\n  steward models calls --incident 12\n  steward models call 481"
+    )]
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
+    /// Have a language model look at an incident: a second opinion beside the catalogue's
+    ///
+    /// It can change nothing by itself. Where it is more careful than what would be done, you are asked.
+    #[command(after_help = "Example:\n  steward diagnose 12\n  steward diagnose 12 --model ollama")]
+    Diagnose(DiagnoseArgs),
+    /// Put one of an incident's diagnoses in force
+    ///
+    /// What follows from it is decided by policy and guards as ever.
+    #[command(after_help = "Example:\n  steward choose 12 model:ollama")]
+    Choose(ChooseArgs),
     /// Make a link that signs a browser in to the control center, once
     ///
     /// As whoever the token belongs to, within ten minutes. Whoever opens the link first is signed in, so keep it to yourself.
@@ -484,107 +507,4 @@ fn parse_severity(text: &str) -> Result<Severity, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_teaches_with_a_purpose_and_an_example() {
-        let mut command = Cli::command();
-        command.build();
-        for sub in command
-            .get_subcommands()
-            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
-        {
-            assert!(sub.get_about().is_some(), "{}", sub.get_name());
-            let after = sub
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(
-                after.contains(&format!("steward {}", sub.get_name())),
-                "{}",
-                sub.get_name()
-            );
-        }
-        assert!(
-            command
-                .render_long_help()
-                .to_string()
-                .contains("Exit codes:")
-        );
-    }
-
-    #[test]
-    fn global_options_stand_anywhere() {
-        let cli = parse("steward --json tasks --url http://a:1 --color never").unwrap();
-        assert!(cli.global.json);
-        assert_eq!(cli.global.url.as_deref(), Some("http://a:1"));
-        assert_eq!(cli.global.color, ColorWhen::Never);
-    }
-
-    #[test]
-    fn the_token_is_never_shown() {
-        let cli = parse("steward status --token hunter2").unwrap();
-        assert!(!format!("{cli:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn times_and_numbers_are_read_as_people_write_them() {
-        for (text, hours) in [("24h", 24), ("7d", 168), ("1d", 24)] {
-            assert_eq!(parse_span(text).unwrap(), SignedDuration::from_hours(hours));
-        }
-        assert_eq!(parse_span("90m").unwrap(), SignedDuration::from_mins(90));
-        for text in ["", "soon", "-1h", "0s", "999999999999d"] {
-            assert!(parse_span(text).is_err(), "{text}");
-        }
-        assert!(matches!(
-            parse("steward approve #3").unwrap().command,
-            Command::Approve(ApproveArgs { task: 3, .. })
-        ));
-    }
-
-    #[test]
-    fn what_is_wrong_names_what_would_be_right() {
-        for (line, word) in [
-            ("steward autonomy wild", "autopilot"),
-            ("steward resources --health fine", "unhealthy"),
-            ("steward tasks --state done", "completed"),
-            ("steward incidents --severity bad", "critical"),
-            ("steward resources --kind vm", "container"),
-            ("steward incidents --since soon", "24h"),
-            ("steward approve nginx", "number"),
-            ("steward incidents --active --all", "--all"),
-        ] {
-            let error = parse(line).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{line}");
-            assert!(error.to_string().contains(word), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn completions_are_made_for_each_shell() {
-        for shell in [
-            clap_complete::Shell::Bash,
-            clap_complete::Shell::Zsh,
-            clap_complete::Shell::Fish,
-        ] {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "steward", &mut text);
-            let text = String::from_utf8(text).unwrap();
-            for word in ["incidents", "approve", "completions"] {
-                assert!(text.contains(word), "{shell}: {word}");
-            }
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ mod follow;
 #[cfg(test)]
 mod golden;
 mod lists;
+mod models;
 mod output;
 #[cfg(test)]
 mod samples;
@@ -121,6 +122,11 @@ fn start_log(log: &Log, verbose: u8) -> Result<(), Failure> {
             "log.level: `{level}` is not a level or filter: {error}"
         ))
     })?;
+    // It would log what servers of language models answer; what matters of that is recorded, cleared of secrets.
+    let filter = match "async_openai=off".parse() {
+        Ok(off) => filter.add_directive(off),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -147,6 +153,9 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Events(args) => events::events(context, args).await,
         Command::Journal { command } => events::journal(context, command).await,
         Command::Autonomy { level } => settings::autonomy(context, *level).await,
+        Command::Models { command } => models::models(context, command.as_ref()).await,
+        Command::Diagnose(args) => models::diagnose(context, args).await,
+        Command::Choose(args) => models::choose(context, args).await,
         Command::SignIn => sign_in::sign_in(context).await,
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),

@@ -176,6 +176,7 @@ pub(super) fn healed_incident() -> Incident {
             since: at("11:58:00"),
         }],
         affected: vec![id("atlas/service/site")],
+        chosen: None,
         diagnoses: vec![Diagnosis {
             diagnosis: "The main process was killed".to_owned(),
             recommended_action: Some(ActionName::RestartContainer),

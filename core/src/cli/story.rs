@@ -1,8 +1,8 @@
 //! Events, plans, diagnoses and logs in words: the parts that several commands show. Pure.
 
 use steward_api::{
-    Diagnosis, Envelope, Event, ExecutionEntry, IncidentChange, Plan, Precondition, StepResult,
-    Task, TaskChange, Undo, Urgency, Verification,
+    CallResult, Diagnosis, Envelope, Event, ExecutionEntry, IncidentChange, Plan, Precondition,
+    StepResult, Task, TaskChange, Undo, Urgency, Verification,
 };
 
 use super::output::{Screen, Tone, clean, health_mark, severity_mark, task_mark, units};
@@ -194,6 +194,25 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
         Event::TokenRevoked { name, by } => {
             ("⊘", Tone::Strong, format!("token {name} revoked by {by}"))
         }
+        Event::ModelCalled { call } => {
+            let tone = if call.result == CallResult::Answered {
+                Tone::Quiet
+            } else {
+                Tone::Warn
+            };
+            let why = call
+                .error
+                .as_ref()
+                .map_or_else(String::new, |error| format!(": {error}"));
+            (
+                "?",
+                tone,
+                format!(
+                    "model {} asked ({}): {}{why}",
+                    call.model, call.purpose, call.result
+                ),
+            )
+        }
     }
 }
 
@@ -207,6 +226,8 @@ const fn incident_word(change: IncidentChange) -> &'static str {
         IncidentChange::Resolved => "resolved",
         IncidentChange::Learned => "learned from",
         IncidentChange::Reopened => "came back",
+        IncidentChange::Advised => "looked at by a model",
+        IncidentChange::Chosen => "diagnosis chosen",
     }
 }
 

@@ -4,6 +4,7 @@
 //! right. What it never does: keep a secret readable (see [`secrecy`]), or let a half-valid configuration take effect.
 //! Container labels are not read here: they arrive with each container as [`steward_api::Labels`] and are weighed in `flow::decide`.
 
+mod advisor;
 mod check;
 mod edit;
 mod error;
@@ -31,6 +32,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use steward_api::{Problem, ResourceId, SettingGroup};
 
+pub use advisor::{Advisor, Model, Privacy, WhenToDiagnose};
 pub use edit::{OnDisk, Revision, WriteError, revise, value_from_text};
 pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};
@@ -70,6 +72,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Databases to watch, besides those found among the containers.
     pub databases: Databases,
+    /// The language models.
+    pub advisor: Advisor,
     /// From where on something is wrong.
     pub thresholds: Thresholds,
     /// What to do about each problem.

@@ -174,6 +174,23 @@ impl Rules<'_> {
             .map(|d| d.name.as_str())
             .collect();
         self.unique("databases.postgres", &databases);
+        let models: Vec<_> = config
+            .advisor
+            .models
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect();
+        self.unique("advisor.models", &models);
+        for (index, model) in config.advisor.models.iter().enumerate() {
+            if model.api_key.is_some() && model.api_key_file.is_some() {
+                self.blame(&[&format!("advisor.models[{index}].api_key_file")], |_| {
+                    (
+                        "there is an api_key, too".to_owned(),
+                        "leave one of them out".to_owned(),
+                    )
+                });
+            }
+        }
     }
 
     fn unique(&mut self, list: &str, names: &[&str]) {

@@ -91,6 +91,8 @@ const NAME: Kind = Kind::Text(text::NAME);
 const PATTERN: Kind = Kind::Text(text::PATTERN);
 const AUTONOMY: Kind = Kind::Word("a level of autonomy", autonomies);
 
+const PRICE: Kind = Kind::Number("an amount of US dollars", 0.0, 100_000.0);
+
 const WINDOW_DAYS: Key = key(
     "days",
     Kind::List(0, &Kind::Word("a day of the week", days)),
@@ -241,6 +243,59 @@ pub(super) static ROOT: Kind = Kind::Table(&[
         ]),
     ),
     key(
+        "advisor",
+        Kind::Table(&[
+            key("enabled", Kind::Flag),
+            key("discover", Kind::Flag),
+            key("diagnose", Kind::Word("an occasion", occasions)),
+            key("unsure_below", Kind::Whole("a percentage", 0, 100)),
+            key("timeout", Kind::Time(SECOND, HOUR)),
+            key("retries", Kind::Whole("a number of tries", 0, 10)),
+            key(
+                "rest_after_failures",
+                Kind::Whole("a number of failures", 1, 100),
+            ),
+            key("rest", Kind::Time(SECOND, DAY)),
+            key(
+                "daily_budget_usd",
+                Kind::Number("an amount of US dollars", 0.0, 10_000.0),
+            ),
+            key(
+                "keep_texts",
+                Kind::Time(MINUTE, Span::from_hours(24 * 3660)),
+            ),
+            key(
+                "privacy",
+                Kind::Table(&[
+                    key("logs_to_cloud", Kind::Flag),
+                    key("configuration_to_cloud", Kind::Flag),
+                    key("security_to_cloud", Kind::Flag),
+                ]),
+            ),
+            key(
+                "models",
+                Kind::List(
+                    0,
+                    &Kind::Table(&[
+                        must("name", NAME),
+                        must("url", Kind::Secret(text::HTTP_URL)),
+                        key("model", Kind::Text(text::PART_OF_COMMAND)),
+                        key("class", Kind::Word("a class of model", classes)),
+                        key("api_key", Kind::Secret(text::API_KEY)),
+                        key("api_key_file", Kind::Text(text::FILE)),
+                        key(
+                            "context_tokens",
+                            Kind::Whole("a number of tokens", 1024, 100_000_000),
+                        ),
+                        key("input_usd_per_million", PRICE),
+                        key("output_usd_per_million", PRICE),
+                        key("tools", Kind::Flag),
+                    ]),
+                ),
+            ),
+        ]),
+    ),
+    key(
         "thresholds",
         Kind::Table(&[
             key("container_memory_percent", PERCENT),
@@ -363,6 +418,14 @@ fn risks() -> Vec<&'static str> {
 
 fn tls_modes() -> Vec<&'static str> {
     vec!["off", "generated", "files"]
+}
+
+fn occasions() -> Vec<&'static str> {
+    vec!["on_request", "unsure", "always"]
+}
+
+fn classes() -> Vec<&'static str> {
+    vec!["local", "cloud"]
 }
 
 fn log_formats() -> Vec<&'static str> {

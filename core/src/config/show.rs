@@ -37,6 +37,14 @@ pub(super) fn optional_secret<S: Serializer>(
     }
 }
 
+/// Serialises a secret that is nothing but secret; to be skipped where there is none.
+pub(super) fn struck_secret<S: Serializer>(
+    _: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(MARK)
+}
+
 /// The whole configuration as it takes effect: TOML that could be loaded, but for the secrets, which are struck out.
 pub fn describe(config: &Config) -> String {
     let mut shown = config.clone();
@@ -124,6 +132,20 @@ fn values(config: &Config) -> BTreeMap<String, toml::Value> {
         found.insert(
             "databases.postgres".to_owned(),
             toml::Value::Array(vec![shown, urls]),
+        );
+    }
+    let keys = config.advisor.models.iter();
+    let keys = keys.map(|model| {
+        model
+            .api_key
+            .as_ref()
+            .map_or_else(|| toml::Value::Boolean(false), text)
+    });
+    let keys = toml::Value::Array(keys.collect());
+    if let Some(shown) = found.remove("advisor.models") {
+        found.insert(
+            "advisor.models".to_owned(),
+            toml::Value::Array(vec![shown, keys]),
         );
     }
     found

@@ -79,6 +79,12 @@ pub(super) const HTTP_URL: TextRule = TextRule {
     holds: |text| has_host(text, &["http", "https"]),
 };
 
+/// The key for a language model; it stands in a header.
+pub(super) const API_KEY: TextRule = TextRule {
+    right: "the key as its maker gave it, on one line and without spaces",
+    holds: |text| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()),
+};
+
 /// A PostgreSQL server.
 pub(super) const POSTGRES_URL: TextRule = TextRule {
     right: "a URL such as \"postgres://user:password@127.0.0.1:5432/name\"",

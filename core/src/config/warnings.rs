@@ -80,19 +80,26 @@ fn file(config: &Config, root: &Node, warnings: &mut Vec<String>) {
         .iter()
         .enumerate()
         .map(|(index, target)| (format!("databases.postgres[{index}].url"), &target.url));
+    let keys = config
+        .advisor
+        .models
+        .iter()
+        .enumerate()
+        .filter(|(_, model)| model.api_key.is_some())
+        .map(|(index, _)| format!("advisor.models[{index}].api_key"));
     let holding: Vec<String> = config
         .database
         .url
         .iter()
         .map(|url| ("database.url".to_owned(), url))
         .chain(databases)
-        .filter(|(key, url)| {
-            let in_file = root
-                .at(key)
-                .is_some_and(|node| matches!(node.place, Place::File { .. }));
-            in_file && holds_password(url.expose_secret())
-        })
+        .filter(|(_, url)| holds_password(url.expose_secret()))
         .map(|(key, _)| key)
+        .chain(keys)
+        .filter(|key| {
+            root.at(key)
+                .is_some_and(|node| matches!(node.place, Place::File { .. }))
+        })
         .collect();
     if mode & 0o044 != 0 && !holding.is_empty() {
         warnings.push(format!(

@@ -8,7 +8,7 @@ use steward_api::{Event, Incident, IncidentChange, IncidentId, Phase, Verdict};
 use super::state::{State, Wake};
 use crate::flow::{
     decide::{Answer, Occasion, Question, decide, occasion},
-    diagnose::is_news,
+    diagnose::{add_of_catalogue, is_news},
 };
 
 impl State {
@@ -45,7 +45,7 @@ impl State {
             if let Some(incident) = self.incidents.edit(id, |incident| {
                 incident.phase = incident.phase.max(Phase::Diagnosed);
                 incident.note(now, Phase::Diagnosed, text);
-                incident.diagnoses = vec![diagnosis];
+                add_of_catalogue(incident, diagnosis);
             }) {
                 events.push(Event::IncidentChanged {
                     change: IncidentChange::Diagnosed,
@@ -54,13 +54,14 @@ impl State {
             }
         } else {
             self.incidents
-                .edit(id, |incident| incident.diagnoses = vec![diagnosis]);
+                .edit(id, |incident| add_of_catalogue(incident, diagnosis));
         }
         let start = self.assess(id, &mut events);
         self.commit(events).await;
         if let Some(task) = start {
             self.begin_task(task).await;
         }
+        self.advise_if_unsure(id);
     }
 
     // --------------------------------------------------------------------------------------------------------- assessment

@@ -7,12 +7,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    ApproveRequest, Autonomy, Channel, Envelope, Incident, LogTail, ProblemDetails, RejectRequest,
-    Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task, TaskId, Unreadable,
+    ApproveRequest, Autonomy, Channel, Envelope, Incident, IncidentId, LogTail, ProblemDetails,
+    RejectRequest, Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task, TaskId,
+    Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::{config::Config, ports::Store};
+use crate::{
+    config::Config,
+    ports::{Advisor, Archive, Store},
+};
 
 /// Who asks for something, as authenticated by the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +109,18 @@ pub(crate) enum Request {
         caller: Caller,
         reply: oneshot::Sender<Result<(), ProblemDetails>>,
     },
+    Diagnose {
+        incident: IncidentId,
+        model: Option<String>,
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), ProblemDetails>>,
+    },
+    Choose {
+        incident: IncidentId,
+        source: String,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Incident, ProblemDetails>>,
+    },
     LogTail {
         resource: ResourceId,
         reply: oneshot::Sender<Result<LogTail, ProblemDetails>>,
@@ -128,6 +144,8 @@ pub struct Handle {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<crate::engine::metrics::Metrics>,
     pub(crate) settings: Arc<crate::engine::Settings>,
+    pub(crate) advisor: Arc<dyn Advisor>,
+    pub(crate) archive: Arc<dyn Archive>,
 }
 
 impl Handle {
@@ -252,6 +270,54 @@ impl Handle {
             reply,
         })
         .await?
+    }
+
+    /// Has the Advisor look at an incident. Returns when it has begun; its opinion comes as a change of the incident.
+    ///
+    /// # Errors
+    /// `forbidden`, `incident_not_found`, `nothing_to_do`, `no_model`; nothing changes.
+    pub async fn diagnose(
+        &self,
+        incident: IncidentId,
+        model: Option<String>,
+        caller: Caller,
+    ) -> Result<(), ProblemDetails> {
+        self.ask(|reply| Request::Diagnose {
+            incident,
+            model,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Puts one of an incident's diagnoses in force. What follows is decided as ever.
+    ///
+    /// # Errors
+    /// `forbidden`, `incident_not_found`, `nothing_to_do`, `store_unavailable`; nothing changes.
+    pub async fn choose(
+        &self,
+        incident: IncidentId,
+        source: String,
+        caller: Caller,
+    ) -> Result<Incident, ProblemDetails> {
+        self.ask(|reply| Request::Choose {
+            incident,
+            source,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Whoever asks language models.
+    pub fn advisor(&self) -> &Arc<dyn Advisor> {
+        &self.advisor
+    }
+
+    /// What was asked of language models.
+    pub fn archive(&self) -> &Arc<dyn Archive> {
+        &self.archive
     }
 
     /// The last lines of a resource's log, cleared of secrets.

@@ -190,6 +190,7 @@ fn asked_for(container: &ResourceId, now: jiff::Timestamp) -> Incident {
         findings: Vec::new(),
         affected: Vec::new(),
         diagnoses: Vec::new(),
+        chosen: None,
         decision: None,
         tasks: Vec::new(),
         flaps: 0,

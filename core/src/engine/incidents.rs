@@ -204,6 +204,7 @@ impl State {
             return;
         }
         self.healed.remove(&incident.id);
+        self.advising.remove(&incident.id);
         self.investigate(&incident).await;
     }
 
@@ -540,7 +541,7 @@ impl State {
     }
 
     /// The container whose log tells of an incident.
-    fn log_subject(&self, incident: &Incident) -> Option<ResourceId> {
+    pub(super) fn log_subject(&self, incident: &Incident) -> Option<ResourceId> {
         if incident.resource.kind == ResourceKind::Container {
             return Some(incident.resource.clone());
         }

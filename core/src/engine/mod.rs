@@ -4,6 +4,7 @@
 //! flows out: facts to the journal, events to whoever listens, tasks to the executor, and one picture of it all ([`View`]).
 //! What it never does: I/O of its own (sources, actuators and the store stand behind ports), or wait for a source: each has tasks of its own.
 
+mod advice;
 mod assessment;
 mod board;
 pub(crate) mod handle;
@@ -31,7 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    ports::{Actuator, Clock, Pattern, Rule, Source, Store, StoreError},
+    ports::{
+        Actuator, Advisor, Archive, Clock, FinishedCall, Pattern, Rule, Source, Store, StoreError,
+    },
 };
 
 pub use board::Board;
@@ -70,6 +73,12 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What makes the integrations.
     pub integrations: MakeIntegrations,
+    /// Whoever asks language models.
+    pub advisor: Arc<dyn Advisor>,
+    /// Where the texts of calls are kept.
+    pub archive: Arc<dyn Archive>,
+    /// Calls of models that are over, to be journaled.
+    pub model_calls: mpsc::UnboundedReceiver<FinishedCall>,
     /// The rules of all integrations.
     pub rules: Vec<Box<dyn Rule>>,
     /// The catalogue of all integrations.
@@ -99,6 +108,8 @@ pub async fn start(parts: Parts) -> Result<(Handle, JoinHandle<()>), StoreError>
         store: Arc::clone(&parts.store),
         metrics: Arc::default(),
         settings: Arc::clone(&parts.settings),
+        advisor: Arc::clone(&parts.advisor),
+        archive: Arc::clone(&parts.archive),
     };
     let state = startup::begin(parts, stimuli, events, Arc::clone(&handle.metrics)).await?;
     let running = tokio::spawn(state.run(stimulus_receiver, request_receiver));

@@ -97,6 +97,25 @@ impl State {
                 let outcome = self.record_token(change, caller).await;
                 let _ = reply.send(outcome);
             }
+            Request::Diagnose {
+                incident,
+                model,
+                caller,
+                reply,
+            } => {
+                let outcome = self.diagnose_asked(incident, model, &caller);
+                let _ = reply.send(outcome);
+            }
+            Request::Choose {
+                incident,
+                source,
+                caller,
+                reply,
+            } => {
+                let outcome = self.choose(incident, &source, &caller).await;
+                self.put_up();
+                let _ = reply.send(outcome);
+            }
             Request::Reconfigure { config, by, reply } => {
                 self.put_in_force(config, by).await;
                 self.put_up();
@@ -408,6 +427,7 @@ impl State {
             self.autonomy = new.autonomy.level;
         }
         self.config = Arc::from(new);
+        self.advisor.configure(&self.config);
         self.commit(events).await;
         self.begin_sources(Some(self.clock.now()));
         self.reassess_all().await;

@@ -18,8 +18,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Board, ConfigChange, MakeIntegrations, View, handle::Request, metrics::Metrics,
-    sources::Running, stimulus::Stimulus,
+    Board, ConfigChange, MakeIntegrations, View, advice::Advising, handle::Request,
+    metrics::Metrics, sources::Running, stimulus::Stimulus,
 };
 use crate::{
     config::{Config, Schedule},
@@ -32,7 +32,10 @@ use crate::{
         learn::Records,
         observe::World,
     },
-    ports::{Cadence, Clock, Depth, Fact, Sample, Store, StoreError},
+    ports::{
+        Advisor, Archive, Cadence, Clock, Depth, Fact, FinishedCall, Sample, Store, StoreError,
+        later,
+    },
 };
 
 /// Facts that are kept while the journal takes no writes; beyond that the newest are refused, loudly.
@@ -69,6 +72,9 @@ pub(super) struct State {
     pub(super) board: Board,
     pub(super) stimuli: mpsc::Sender<Stimulus>,
     pub(super) config_changes: mpsc::Receiver<ConfigChange>,
+    pub(super) advisor: Arc<dyn Advisor>,
+    pub(super) archive: Arc<dyn Archive>,
+    pub(super) model_calls: mpsc::UnboundedReceiver<FinishedCall>,
     pub(super) events: broadcast::Sender<Arc<Envelope>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) stopping: CancellationToken,
@@ -93,6 +99,8 @@ pub(super) struct State {
     pub(super) healed: BTreeMap<IncidentId, Timestamp>,
     /// Incidents about which is being gathered, and whether to gather once more after that.
     pub(super) investigating: BTreeMap<IncidentId, bool>,
+    /// Incidents about which the Advisor is asked, or was, with the time.
+    pub(super) advising: BTreeMap<IncidentId, Advising>,
     /// The health that was last journaled for each resource.
     pub(super) announced: BTreeMap<ResourceId, Health>,
     pub(super) wakes: BTreeSet<(Timestamp, Wake)>,
@@ -131,6 +139,7 @@ impl State {
                 }
                 Some(request) = requests.recv() => self.answer(request).await,
                 Some(change) = self.config_changes.recv() => self.reconfigure(change).await,
+                Some(call) = self.model_calls.recv() => self.record_call(call).await,
                 () = sleep(wait) => {}
             }
             self.pass_time().await;
@@ -190,6 +199,7 @@ impl State {
                 let fresh = fresh.filter(|_| generation == self.generation);
                 self.investigated(incident, source, fresh, log).await;
             }
+            Stimulus::Advised { incident, opinion } => self.advised(incident, opinion).await,
             Stimulus::Intend { intent, reply } => {
                 let outcome = self.intend(intent).await;
                 // An executor that is gone meanwhile does nothing; the open intent is checked at the next start.
@@ -289,9 +299,17 @@ impl State {
             medium: super::sources::std_duration(kept.medium),
             coarse: super::sources::std_duration(kept.coarse),
         };
+        let archive = Arc::clone(&self.archive);
+        let texts_from = later(now, -self.config.advisor.keep_texts);
         tokio::spawn(async move {
             if let Err(error) = store.tidy(now, retention).await {
                 tracing::warn!(error = words(&error), "metric history was not tidied");
+            }
+            if let Err(error) = archive.forget_texts(texts_from).await {
+                tracing::warn!(
+                    error = words(&error),
+                    "old texts of model calls were not removed"
+                );
             }
         });
     }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use steward_api::{
-    Channel, Envelope, ExecutionEntry, IncidentId, PlanHash, ProblemDetails, Resource, ResourceId,
-    Task, TaskId,
+    Channel, Diagnosis, Envelope, ExecutionEntry, IncidentId, PlanHash, ProblemDetails, Resource,
+    ResourceId, Task, TaskId,
 };
 use tokio::sync::oneshot;
 
 use super::handle::Caller;
 use crate::{
     flow::act::{Conclusion, Execution, Intent},
-    ports::{Depth, Observation, Reading, Signal, SourceError, StoreError},
+    ports::{AdvisorError, Depth, Observation, Reading, Signal, SourceError, StoreError},
 };
 
 /// One thing that makes the engine move.
@@ -52,6 +52,11 @@ pub(super) enum Stimulus {
         source: usize,
         generation: u64,
         log: Result<Vec<String>, String>,
+    },
+    /// The Advisor has looked at an incident.
+    Advised {
+        incident: IncidentId,
+        opinion: Result<Diagnosis, AdvisorError>,
     },
     /// The executor wants an intent journaled before it acts.
     Intend {

@@ -519,6 +519,7 @@ fn open(id: IncidentId, evaluation: Evaluation, now: Timestamp) -> Incident {
         findings: evaluation.findings,
         affected: Vec::new(),
         diagnoses: Vec::new(),
+        chosen: None,
         decision: None,
         tasks: Vec::new(),
         flaps: 0,

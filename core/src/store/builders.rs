@@ -64,6 +64,7 @@ pub(super) fn incident(id: i64, name: &str, opened: i64) -> Incident {
         }],
         affected: Vec::new(),
         diagnoses: Vec::new(),
+        chosen: None,
         decision: None,
         tasks: Vec::new(),
         flaps: 0,

@@ -14,6 +14,7 @@ mod projections;
 mod queries;
 mod verify;
 // Beside the journal.
+mod calls;
 mod history;
 mod metrics;
 

@@ -11,6 +11,7 @@
 //! - `actions`: one row for each intent. A conclusion goes to the newest open intent of its task, step and direction; where there is none,
 //!   to the newest concluded one (a later word on the same deed); where there is none at all, it makes a row of its own.
 //! - `remedies`: what the record says *here*, on each resource. The totals are sums, made on reading.
+//! - `model_calls`: one row for each call of a language model.
 //! - `resources`: the last known health. `nodes`: when each node last wrote.
 //!
 //! What it never does: read anything but its own tables, or look at a clock.
@@ -27,7 +28,8 @@ use crate::ports::StoreError;
 use super::connection::failed;
 
 /// The tables that are projections, for emptying them.
-pub(super) const TABLES: [&str; 7] = [
+pub(super) const TABLES: [&str; 8] = [
+    "model_calls",
     "nodes",
     "incidents",
     "incident_totals",
@@ -134,6 +136,20 @@ pub(super) async fn apply(
                 problem: *problem,
             };
             deed.conclude(connection, entry, *result).await?;
+        }
+        Event::ModelCalled { call } => {
+            sqlx::query(
+                "INSERT INTO model_calls (id, node, at, incident, cost, doc) VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(entry.seq)
+            .bind(entry.node.as_str())
+            .bind(entry.at.as_microsecond())
+            .bind(call.incident.map(|incident| incident.0))
+            .bind(i64::try_from(call.cost_micro_usd).unwrap_or(i64::MAX))
+            .bind(document(call)?)
+            .execute(connection)
+            .await
+            .map_err(failed)?;
         }
         Event::RemedyLearned {
             problem,

@@ -200,7 +200,11 @@ fn words(event: &Event) -> Option<(Tone, String)> {
                     format!("incident {} is over: {}", incident.id, end.text),
                 )
             }),
-            IncidentChange::Updated | IncidentChange::Acted | IncidentChange::Learned => None,
+            IncidentChange::Updated
+            | IncidentChange::Acted
+            | IncidentChange::Learned
+            | IncidentChange::Advised
+            | IncidentChange::Chosen => None,
         },
         Event::TaskChanged { change, task } => match change {
             TaskChange::Created if task.requires_approval => Some((

@@ -34,9 +34,9 @@ use crate::{
     engine::{Board, Caller, ConfigChange, Handle, Integrations, Parts, start},
     integrations::docker,
     ports::{
-        ActError, Actuator, Cadence, Clock, ContainerSignal, Coverage, Depth, Fact, Memory,
-        Observation, Permit, Reading, Retention, Sample, Signal, Source, SourceError, Store,
-        StoreError,
+        ActError, Actuator, Advisor, Archive, Cadence, Clock, ContainerSignal, Coverage, Depth,
+        Fact, Memory, NoAdvisor, Observation, Permit, Reading, Retention, Sample, Signal, Source,
+        SourceError, Store, StoreError,
     },
 };
 
@@ -437,6 +437,20 @@ pub(super) fn quick() -> Config {
     config
 }
 
+/// These sources and this actuator, whatever the configuration.
+pub(super) fn made_of(
+    sources: Vec<Arc<FakeSource>>,
+    actuator: Arc<FakeActuator>,
+) -> crate::engine::MakeIntegrations {
+    Box::new(move |_: &Config| Integrations {
+        sources: sources
+            .iter()
+            .map(|source| Arc::clone(source) as Arc<dyn Source>)
+            .collect(),
+        actuators: vec![Arc::clone(&actuator) as Arc<dyn Actuator>],
+    })
+}
+
 /// An engine under test with what stands around it.
 pub(super) struct Rig {
     pub(super) handle: Handle,
@@ -455,20 +469,23 @@ impl Rig {
         sources: Vec<Arc<FakeSource>>,
         actuator: Arc<FakeActuator>,
     ) -> Self {
-        let make = move |_: &Config| Integrations {
-            sources: sources
-                .iter()
-                .map(|source| Arc::clone(source) as Arc<dyn Source>)
-                .collect(),
-            actuators: vec![Arc::clone(&actuator) as Arc<dyn Actuator>],
-        };
-        Self::begin_with(folder, config, Box::new(make)).await
+        Self::begin_with(folder, config, made_of(sources, actuator)).await
     }
 
     pub(super) async fn begin_with(
         folder: &Path,
         config: Config,
         integrations: crate::engine::MakeIntegrations,
+    ) -> Self {
+        Self::begin_advised(folder, config, integrations, Arc::new(NoAdvisor)).await
+    }
+
+    /// As [`Self::begin`], with somebody to ask.
+    pub(super) async fn begin_advised(
+        folder: &Path,
+        config: Config,
+        integrations: crate::engine::MakeIntegrations,
+        advisor: Arc<dyn Advisor>,
     ) -> Self {
         let url = format!("sqlite://{}/steward.db", folder.display());
         let inner = crate::store::open(&url, folder).await.unwrap();
@@ -479,6 +496,7 @@ impl Rig {
             recent: Mutex::default(),
         });
         let (config_changes, receiver) = mpsc::channel(4);
+        let (_, model_calls) = mpsc::unbounded_channel();
         let stopping = CancellationToken::new();
         let board = Board::new(NODE, now(), Autonomy::Assist);
         let parts = Parts {
@@ -486,6 +504,9 @@ impl Rig {
             config,
             clock: Arc::new(Wall),
             store: Arc::clone(&store) as Arc<dyn Store>,
+            archive: Arc::clone(&store.inner) as Arc<dyn Archive>,
+            advisor,
+            model_calls,
             integrations,
             rules: vec![Box::new(docker::rules::ContainerRule)],
             patterns: docker::catalogue::catalogue(),

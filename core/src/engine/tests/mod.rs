@@ -2,6 +2,7 @@
 //!
 //! Real time: what is waited for is waited for by its condition, with a generous limit.
 
+mod advice;
 mod fakes;
 mod loops;
 mod people;

@@ -5,6 +5,7 @@
 
 mod guards;
 mod occasion;
+mod offer;
 mod planner;
 mod policy;
 
@@ -16,7 +17,7 @@ use steward_api::{
 };
 
 use super::{
-    diagnose::{SURE_ENOUGH_TO_LEAD, SURE_THAT_FUTILE},
+    diagnose::{SURE_ENOUGH_TO_LEAD, SURE_THAT_FUTILE, more_careful_opinion},
     graph::Graph,
     learn::Records,
 };
@@ -25,12 +26,16 @@ use crate::config::{Config, StrategyStep};
 use guards::Dependency;
 pub use guards::{ActionLog, DEPENDENCY_ORDER};
 pub use occasion::{Occasion, occasion};
+pub use offer::offered;
 pub use planner::{PlanProblem, Planner, heal_plan};
 pub use policy::{autonomy_for, permits};
 
 /// Guards that stand for a person's part in it: a question that was answered with no, or not at all, is settled. It is asked anew when
 /// the incident changes (see `correlate`), or when a person asks for a heal.
 pub const SETTLED: [&str; 2] = ["rejected", "expired"];
+
+/// The guard by which a model's more careful opinion turns what would be done into a question. It is all that a model can bring about.
+pub const SECOND_OPINION: &str = "second_opinion";
 
 /// Everything a decision rests on.
 pub struct Question<'a> {
@@ -139,6 +144,16 @@ pub fn decide(question: &Question<'_>) -> Answer {
         }
         None => {}
     }
+    if question.incident.chosen.is_some() && question.diagnosis.recommended_action.is_none() {
+        return Answer::withhold(
+            nothing_helps(
+                question.diagnosis,
+                "A person chose the diagnosis by which nothing is to be done",
+            ),
+            Some("chosen"),
+            None,
+        );
+    }
     let strategy = candidates(question);
     if strategy.is_empty() {
         return Answer::withhold(
@@ -197,7 +212,7 @@ pub fn decide(question: &Question<'_>) -> Answer {
                 Some(retry_at),
             );
         }
-        return weigh(question, step, plan);
+        return weigh(question, step, plan, more_careful_opinion(incident));
     }
     let mut reason = reasons.join("; ");
     if !question.diagnosis.advice.is_empty() && !reason.contains(&question.diagnosis.advice) {
@@ -220,14 +235,18 @@ pub fn weigh_heal(question: &Question<'_>, plan: Plan) -> Answer {
         attempts: 1,
         back_off: crate::config::Span::from_secs(0),
     };
-    weigh(question, &step, plan)
+    // A person asked for it: that is the choice that a second opinion would wait for.
+    weigh(question, &step, plan, None)
 }
 
 /// The strategy's steps, led by the diagnosis where it is sure enough.
 fn candidates(question: &Question<'_>) -> Vec<StrategyStep> {
     let mut steps = question.config.strategy(question.incident.problem);
+    let leads = question.diagnosis.confidence >= SURE_ENOUGH_TO_LEAD
+        // A person has weighed it.
+        || question.incident.chosen.is_some();
     if let Some(action) = question.diagnosis.recommended_action
-        && question.diagnosis.confidence >= SURE_ENOUGH_TO_LEAD
+        && leads
     {
         match steps.iter().position(|step| step.action == action) {
             Some(position) => {
@@ -263,8 +282,22 @@ fn nothing_helps(diagnosis: &Diagnosis, beginning: &str) -> String {
     }
 }
 
+fn full_stop(sentence: &str) -> String {
+    let sentence = sentence.trim_end();
+    if sentence.ends_with(['.', '!', '?', '…']) {
+        sentence.to_owned()
+    } else {
+        format!("{sentence}.")
+    }
+}
+
 /// A plan is there; policy and guards say whether it is done, asked about or withheld.
-fn weigh(question: &Question<'_>, step: &StrategyStep, plan: Plan) -> Answer {
+fn weigh(
+    question: &Question<'_>,
+    step: &StrategyStep,
+    plan: Plan,
+    more_careful: Option<&Diagnosis>,
+) -> Answer {
     let incident = question.incident;
     let record = question
         .records
@@ -273,11 +306,28 @@ fn weigh(question: &Question<'_>, step: &StrategyStep, plan: Plan) -> Answer {
     let decision = match allowed {
         Err(decision) => decision,
         Ok(reason) => match guards::objection(question, step, &plan, &record) {
-            None => Decision {
-                verdict: Verdict::ActNow,
-                reason,
-                guard: None,
-                retry_at: None,
+            None => match more_careful {
+                None => Decision {
+                    verdict: Verdict::ActNow,
+                    reason,
+                    guard: None,
+                    retry_at: None,
+                },
+                Some(opinion) => Decision {
+                    verdict: Verdict::Ask,
+                    reason: format!(
+                        "{} sees it otherwise: {} It would {}. Choose one of the diagnoses, or answer",
+                        opinion.source,
+                        full_stop(&opinion.diagnosis),
+                        opinion
+                            .recommended_action
+                            .map_or("do nothing".to_owned(), |action| format!(
+                                "rather do {action}"
+                            )),
+                    ),
+                    guard: Some(SECOND_OPINION.to_owned()),
+                    retry_at: None,
+                },
             },
             Some((guard, why)) => Decision {
                 verdict: Verdict::Ask,

@@ -7,7 +7,7 @@ mod general;
 
 use steward_api::{
     ActionName, Diagnosis, Evidence, Finding, Health, Incident, Problem, Resource, ResourceKind,
-    Urgency,
+    Urgency, is_of_model,
 };
 
 use super::{detect::evidence, observe::World};
@@ -19,6 +19,9 @@ pub use general::general_patterns;
 pub const SURE_THAT_FUTILE: u8 = 80;
 /// A recommendation at least so sure comes before the strategy's first step.
 pub const SURE_ENOUGH_TO_LEAD: u8 = 80;
+
+/// A model's opinion holds an automatic action back only when the model is at least so sure.
+pub const OPINION_COUNTS: u8 = 50;
 
 /// The catalogue.
 pub struct Catalogue(Vec<Box<dyn Pattern>>);
@@ -109,10 +112,88 @@ impl Catalogue {
     }
 }
 
-/// Whether a diagnosis says something else than the one in force.
+/// What the catalogue says of an incident.
+pub fn of_catalogue(incident: &Incident) -> Option<&Diagnosis> {
+    incident
+        .diagnoses
+        .iter()
+        .find(|diagnosis| !is_of_model(diagnosis))
+}
+
+/// Whether the catalogue says something else than it did.
 pub fn is_news(incident: &Incident, diagnosis: &Diagnosis) -> bool {
-    incident.diagnoses.first().is_none_or(|known| {
+    of_catalogue(incident).is_none_or(|known| {
         known.diagnosis != diagnosis.diagnosis || known.source != diagnosis.source
+    })
+}
+
+/// Adds the catalogue's diagnosis. It is in force unless a person chose another. What models said of an incident that the catalogue sees
+/// otherwise now rests on what has passed, and goes, but for what was chosen.
+pub fn add_of_catalogue(incident: &mut Incident, diagnosis: Diagnosis) {
+    let is_news = is_news(incident, &diagnosis);
+    let chosen = incident.chosen.clone();
+    let is_chosen = |known: &Diagnosis| chosen.as_ref() == Some(&known.source);
+    incident
+        .diagnoses
+        .retain(|known| is_of_model(known) && (!is_news || is_chosen(known)));
+    incident.diagnoses.insert(0, diagnosis);
+    in_force_first(incident);
+}
+
+/// Adds a model's diagnosis, in the place of what the same model said before.
+pub fn add_of_model(incident: &mut Incident, diagnosis: Diagnosis) {
+    incident
+        .diagnoses
+        .retain(|known| known.source != diagnosis.source);
+    incident.diagnoses.push(diagnosis);
+    in_force_first(incident);
+}
+
+/// A person puts a diagnosis in force; false where there is none from that source.
+pub fn choose(incident: &mut Incident, source: &str) -> bool {
+    let is_there = incident
+        .diagnoses
+        .iter()
+        .any(|diagnosis| diagnosis.source == source);
+    if is_there {
+        incident.chosen = Some(source.to_owned());
+        in_force_first(incident);
+    }
+    is_there
+}
+
+/// The one in force stands first: what a person chose, else what the catalogue says. A model's is never in force by itself.
+fn in_force_first(incident: &mut Incident) {
+    let chosen = incident.chosen.clone();
+    incident.diagnoses.sort_by_key(|diagnosis| {
+        (
+            chosen.as_ref() != Some(&diagnosis.source),
+            is_of_model(diagnosis),
+        )
+    });
+    // What was chosen may be gone: the catalogue explains it in another way now.
+    if incident
+        .diagnoses
+        .first()
+        .is_none_or(|first| chosen.as_ref() != Some(&first.source))
+    {
+        incident.chosen = None;
+    }
+}
+
+/// A model's opinion that speaks against the diagnosis in force by being more careful: it would do nothing, or something of less risk.
+/// None where a person has chosen.
+pub fn more_careful_opinion(incident: &Incident) -> Option<&Diagnosis> {
+    if incident.chosen.is_some() {
+        return None;
+    }
+    let in_force = incident.diagnoses.first()?;
+    let risk = |diagnosis: &Diagnosis| diagnosis.recommended_action.map(ActionName::risk);
+    incident.diagnoses.iter().skip(1).find(|opinion| {
+        is_of_model(opinion)
+            && opinion.confidence >= OPINION_COUNTS
+            // No action at all is less than any.
+            && risk(opinion) < risk(in_force)
     })
 }
 

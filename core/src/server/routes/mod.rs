@@ -3,6 +3,7 @@
 //! What flows through: an authorised [`Call`](super::bind::Call) and a typed input in, a typed reply out. What it never does: change
 //! anything but through the engine's handle, except who may sign in.
 
+mod advisor;
 mod config;
 mod health;
 mod incidents;

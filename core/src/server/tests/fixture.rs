@@ -70,6 +70,7 @@ pub(in crate::server) fn incident(number: i64) -> Incident {
             since: at(29),
         }],
         affected: vec![id("atlas/container/app")],
+        chosen: None,
         diagnoses: vec![Diagnosis {
             diagnosis: "PostgreSQL connection pool exhausted".to_owned(),
             recommended_action: Some(ActionName::RestartContainer),

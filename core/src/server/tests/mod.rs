@@ -1,5 +1,6 @@
 //! The server over real TCP: a world with a hand-made picture, a store in memory and an engine that a test answers for.
 
+mod archive;
 mod browser;
 mod config;
 mod contract;

@@ -361,6 +361,8 @@ impl World {
             view: watching,
             events: events.clone(),
             store: store.clone(),
+            advisor: Arc::new(crate::ports::NoAdvisor),
+            archive: Arc::new(super::archive::Shelf),
             metrics: Arc::new(Metrics::default()),
         };
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -557,6 +559,14 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
             Request::LogTail { resource, reply } => {
                 let lines = vec!["ready".to_owned(), "listening".to_owned()];
                 let _ = reply.send(Ok(LogTail { resource, lines }));
+            }
+            Request::Diagnose { model, reply, .. } => {
+                note(format!("diagnose {model:?}"));
+                let _ = reply.send(Ok(()));
+            }
+            Request::Choose { source, reply, .. } => {
+                note(format!("choose {source}"));
+                let _ = reply.send(Ok(fixture::incident(1)));
             }
             Request::Refresh => {}
         }

@@ -1,0 +1,20 @@
+-- Calls of language models: a projection of the journal.
+CREATE TABLE model_calls (
+    -- The call's entry in the journal.
+    id BIGINT PRIMARY KEY,
+    node TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    incident BIGINT,
+    cost BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX model_calls_by_incident ON model_calls (incident, id);
+CREATE INDEX model_calls_by_time ON model_calls (node, at);
+
+-- What was sent to models and what came back, by its SHA-256 in hexadecimal, which stands in the journal. Kept for a while only.
+CREATE TABLE model_texts (
+    hash TEXT PRIMARY KEY,
+    kept_at BIGINT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX model_texts_by_time ON model_texts (kept_at);

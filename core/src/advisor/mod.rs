@@ -1,0 +1,497 @@
+//! The Advisor: language models that give a second opinion.
+//!
+//! What flows in: an incident with everything that was gathered about it ([`crate::ports::Consultation`]). What flows out: one validated
+//! diagnosis, and a record of every call ([`crate::ports::FinishedCall`]). In between, in the order of the files: `pieces` (what is
+//! shown), `stand_ins` (what must not leave the house), `opinion` (question and judgement), `route` (who is asked), `asking` (tried again,
+//! paid for, recorded), `model` and `http` (the wire).
+//!
+//! What it never does: act, decide, or hold up whoever does. With no model at all, or with one that hangs or answers nonsense, everything
+//! else works on.
+
+mod asking;
+mod budget;
+mod discover;
+mod health;
+mod http;
+mod model;
+mod opinion;
+mod pieces;
+mod protocol;
+mod route;
+mod specs;
+mod stand_ins;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use steward_api::{AdvisorStatus, CallResult, Diagnosis, ModelClass, Purpose, TriedModel};
+use tokio::sync::mpsc;
+
+use self::{
+    asking::{Manner, Shared, ask},
+    budget::Budget,
+    health::Patience,
+    model::{Model, Spec},
+    pieces::Piece,
+    protocol::{Message, Request, Speaker, object_in},
+    route::{Candidate, Need, Route, route},
+    stand_ins::{Known, StandIns},
+};
+use crate::{
+    config::{self, Config},
+    ports::{AdvisorError, Clock, Consultation, FinishedCall},
+};
+
+/// What the Advisor is made of.
+pub struct Parts {
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Takes what is to be recorded.
+    pub calls: mpsc::UnboundedSender<FinishedCall>,
+    /// What was spent today already, millionths of a US dollar.
+    pub spent_today_micro_usd: u64,
+    /// Makes stand-ins that only this house can read; the same at each start.
+    pub salt: Vec<u8>,
+    /// Names of people's accounts on this machine.
+    pub users: BTreeSet<String>,
+}
+
+/// The Advisor on real models.
+pub struct Advisor {
+    shared: Arc<Shared>,
+    http: reqwest::Client,
+    salt: Vec<u8>,
+    users: BTreeSet<String>,
+    setup: RwLock<Arc<Setup>>,
+    /// What was found on this machine, besides what is configured.
+    discovered: Mutex<Vec<Spec>>,
+}
+
+/// What one configuration makes of it.
+struct Setup {
+    config: config::Advisor,
+    node: String,
+    models: Vec<Arc<Model>>,
+}
+
+impl Setup {
+    fn manner(&self, purpose: Purpose) -> Manner {
+        Manner {
+            purpose,
+            incident: None,
+            limit: Duration::try_from(self.config.timeout).unwrap_or(Duration::from_secs(90)),
+            retries: self.config.retries,
+            patience: self.patience(),
+        }
+    }
+
+    const fn patience(&self) -> Patience {
+        Patience {
+            failures: self.config.rest_after_failures,
+            rest: self.config.rest,
+        }
+    }
+}
+
+/// One model with the question as it would be put to it.
+struct Prepared {
+    request: Request,
+    pieces: Vec<Piece>,
+    stand_ins: Option<StandIns>,
+}
+
+impl Advisor {
+    /// The Advisor of a configuration. Reads the files of keys.
+    ///
+    /// # Errors
+    /// Where this host can make no HTTP requests at all.
+    pub fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
+        let zone = TimeZone::system();
+        let today = parts.clock.now().to_zoned(zone.clone()).date();
+        let daily = specs::micro_usd(config.advisor.daily_budget_usd);
+        let shared = Arc::new(Shared {
+            clock: parts.clock,
+            zone,
+            budget: Mutex::new(Budget::new(daily, today, parts.spent_today_micro_usd)),
+            calls: parts.calls,
+        });
+        let advisor = Arc::new(Self {
+            shared,
+            http: http::client()?,
+            salt: parts.salt,
+            users: parts.users,
+            setup: RwLock::new(Arc::new(Setup {
+                config: config.advisor.clone(),
+                node: config.node.name.clone(),
+                models: Vec::new(),
+            })),
+            discovered: Mutex::default(),
+        });
+        advisor.set_up(&config.advisor, &config.node.name);
+        Ok(advisor)
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a configuration in force. A model that stays the same keeps what is known of it.
+    fn set_up(&self, config: &config::Advisor, node: &str) {
+        let before = self.setup();
+        let mut wanted = specs::configured(config);
+        if config.discover {
+            let discovered = self
+                .discovered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            wanted.extend(specs::unlike(&wanted, &discovered));
+        }
+        let models = wanted
+            .into_iter()
+            .map(|spec| {
+                let same = before
+                    .models
+                    .iter()
+                    .find(|model| specs::is_same(&model.spec, &spec));
+                same.cloned()
+                    .unwrap_or_else(|| Arc::new(Model::new(spec, self.http.clone())))
+            })
+            .collect();
+        self.shared
+            .with_budget(|budget| budget.set(specs::micro_usd(config.daily_budget_usd)));
+        let setup = Setup {
+            config: config.clone(),
+            node: node.to_owned(),
+            models,
+        };
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+    }
+
+    /// Looks for models on this machine, once. Whoever calls it again and again notices when one comes or goes.
+    pub async fn look_around(&self) {
+        self.look_at(&discover::USUAL).await;
+    }
+
+    async fn look_at(&self, places: &[(discover::Server, &str)]) {
+        let setup = self.setup();
+        if !setup.config.enabled || !setup.config.discover {
+            return;
+        }
+        let found = discover::look(&self.http, places).await;
+        let changed = {
+            let mut known = self
+                .discovered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let is_same = known.len() == found.len()
+                && known.iter().zip(&found).all(|(a, b)| specs::is_same(a, b));
+            if !is_same {
+                for spec in &found {
+                    tracing::info!(model = spec.name, url = spec.url, "found a model");
+                }
+                *known = found;
+            }
+            !is_same
+        };
+        if changed {
+            let setup = self.setup();
+            self.set_up(&setup.config, &setup.node);
+        }
+    }
+
+    /// The models to ask, in their order, each with its question.
+    fn plan(
+        &self,
+        setup: &Setup,
+        case: &Consultation,
+        wish: Option<&str>,
+    ) -> (Route, Vec<Prepared>) {
+        let now = self.shared.clock.now();
+        let all = pieces::all(case);
+        let prepared: Vec<Prepared> = setup
+            .models
+            .iter()
+            .map(|model| self.prepare(setup, &model.spec, case, &all))
+            .collect();
+        let candidates: Vec<Candidate<'_>> = setup
+            .models
+            .iter()
+            .zip(&prepared)
+            .map(|(model, prepared)| {
+                let tokens_in = prepared.request.estimated_tokens();
+                let tokens_out = u64::from(prepared.request.most_tokens);
+                let health = model.health();
+                Candidate {
+                    name: &model.spec.name,
+                    class: model.spec.class,
+                    context_tokens: u64::from(model.spec.context_tokens),
+                    tokens: tokens_in + tokens_out,
+                    unusable: model.spec.unusable.as_deref(),
+                    most_micro_usd: model.spec.cost(tokens_in, tokens_out),
+                    resting_until: health.resting_until(now),
+                    latency_ms: health.latency_ms,
+                }
+            })
+            .collect();
+        let today = self.shared.today();
+        let left = self.shared.with_budget(|budget| budget.left(today));
+        let need = Need {
+            wish,
+            left_micro_usd: left,
+        };
+        (route(need, &candidates), prepared)
+    }
+
+    /// The question as it would be put to one model.
+    fn prepare(&self, setup: &Setup, spec: &Spec, case: &Consultation, all: &[Piece]) -> Prepared {
+        let is_cloud = spec.class == ModelClass::Cloud;
+        let shown = if is_cloud {
+            pieces::for_cloud(all.to_vec(), setup.config.privacy)
+        } else {
+            all.to_vec()
+        };
+        // Room for the answer, and for the repair round: the answer once more and what is wrong with it.
+        let around = opinion::WORDS_AROUND + 3 * u64::from(opinion::MOST_TOKENS);
+        let room = u64::from(spec.context_tokens).saturating_sub(around);
+        let shown = pieces::that_fit(shown, room);
+        let mut request = opinion::question(case, &shown);
+        let stand_ins = is_cloud.then(|| {
+            let mut stand_ins = self.stand_ins(setup);
+            for message in &mut request.messages {
+                message.text = stand_ins.hide(&message.text);
+            }
+            stand_ins
+        });
+        Prepared {
+            request,
+            pieces: shown,
+            stand_ins,
+        }
+    }
+
+    fn stand_ins(&self, setup: &Setup) -> StandIns {
+        let known = Known {
+            hosts: [setup.node.clone()].into(),
+            users: self.users.clone(),
+        };
+        StandIns::new(&self.salt, known)
+    }
+
+    /// One model's opinion, with one repair round.
+    async fn opinion(
+        &self,
+        setup: &Setup,
+        model: &Model,
+        case: &Consultation,
+        prepared: Prepared,
+    ) -> Result<Diagnosis, String> {
+        let Prepared {
+            mut request,
+            pieces,
+            stand_ins,
+        } = prepared;
+        let manner = Manner {
+            incident: Some(case.incident.id),
+            ..setup.manner(Purpose::Diagnosis)
+        };
+        let mut rounds_left = 1;
+        loop {
+            let (answer, record) = ask(&self.shared, model, &request, manner).await?;
+            let text = match &stand_ins {
+                Some(stand_ins) => stand_ins.put_back(&answer.text),
+                None => answer.text.clone(),
+            };
+            let faults = match opinion::judge(&text, case, &pieces, &model.spec.name) {
+                Ok(diagnosis) => {
+                    record.close(CallResult::Answered, None);
+                    return Ok(diagnosis);
+                }
+                Err(mut faults) => {
+                    if answer.was_cut_off {
+                        faults.push("it was cut off: be shorter".to_owned());
+                    }
+                    faults
+                }
+            };
+            let why = format!("the answer is not valid: {}", faults.join("; "));
+            record.close(CallResult::Invalid, Some(why.clone()));
+            if rounds_left == 0 {
+                return Err(why);
+            }
+            rounds_left -= 1;
+            // What the model wrote goes back to it as it wrote it, with its stand-ins.
+            request = opinion::once_more(&request, &answer.text, &faults);
+            if let (Some(message), Some(mut stand_ins)) =
+                (request.messages.last_mut(), stand_ins.clone())
+            {
+                message.text = stand_ins.hide(&message.text);
+            }
+        }
+    }
+
+    fn find(&self, setup: &Setup, name: &str) -> Result<Arc<Model>, AdvisorError> {
+        setup
+            .models
+            .iter()
+            .find(|model| model.spec.name == name)
+            .cloned()
+            .ok_or_else(|| {
+                let known: Vec<_> = setup
+                    .models
+                    .iter()
+                    .map(|model| model.spec.name.as_str())
+                    .collect();
+                AdvisorError::UnknownModel {
+                    name: name.to_owned(),
+                    known: if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    },
+                }
+            })
+    }
+}
+
+/// What to do to have a model.
+const HOW_TO_HAVE_ONE: &str = "Start an Ollama or a llama.cpp server on this machine, which is found by itself, or add one under [[advisor.models]] in the configuration. Steward works without.";
+
+#[async_trait]
+impl crate::ports::Advisor for Advisor {
+    fn status(&self) -> AdvisorStatus {
+        let setup = self.setup();
+        let now = self.shared.clock.now();
+        let today = self.shared.today();
+        let (daily, spent) = self
+            .shared
+            .with_budget(|budget| (budget.daily(), budget.spent(today)));
+        let advice = if !setup.config.enabled {
+            Some("It is switched off: advisor.enabled in the configuration.".to_owned())
+        } else if setup.models.is_empty() {
+            Some(HOW_TO_HAVE_ONE.to_owned())
+        } else {
+            None
+        };
+        AdvisorStatus {
+            enabled: setup.config.enabled,
+            models: setup.models.iter().map(|model| model.status(now)).collect(),
+            daily_budget_micro_usd: daily,
+            spent_today_micro_usd: spent,
+            advice,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let setup = self.setup();
+        let now = self.shared.clock.now();
+        setup.config.enabled
+            && setup
+                .models
+                .iter()
+                .any(|model| model.spec.unusable.is_none() && model.health().may_be_asked(now))
+    }
+
+    async fn diagnose(
+        &self,
+        case: &Consultation,
+        wish: Option<&str>,
+    ) -> Result<Diagnosis, AdvisorError> {
+        let setup = self.setup();
+        if !setup.config.enabled {
+            return Err(AdvisorError::NoModel(
+                "the Advisor is switched off (advisor.enabled)".to_owned(),
+            ));
+        }
+        if let Some(name) = wish {
+            self.find(&setup, name)?;
+        }
+        if setup.models.is_empty() {
+            return Err(AdvisorError::NoModel(HOW_TO_HAVE_ONE.to_owned()));
+        }
+        let (way, prepared) = self.plan(&setup, case, wish);
+        if way.order.is_empty() {
+            return Err(AdvisorError::NoModel(way.reasons()));
+        }
+        let mut prepared: Vec<Option<Prepared>> = prepared.into_iter().map(Some).collect();
+        let mut tried = Vec::new();
+        for index in way.order {
+            let (Some(model), Some(question)) = (
+                setup.models.get(index),
+                prepared.get_mut(index).and_then(Option::take),
+            ) else {
+                continue;
+            };
+            match self.opinion(&setup, model, case, question).await {
+                Ok(diagnosis) => return Ok(diagnosis),
+                Err(why) => tried.push(format!("{}: {why}", model.spec.name)),
+            }
+        }
+        Err(AdvisorError::NoAnswer(tried.join("; ")))
+    }
+
+    async fn try_model(&self, name: &str) -> Result<TriedModel, AdvisorError> {
+        let setup = self.setup();
+        let model = self.find(&setup, name)?;
+        if let Some(why) = &model.spec.unusable {
+            return Err(AdvisorError::NoModel(why.clone()));
+        }
+        let offered = model.offered().await;
+        let manner = Manner {
+            retries: 0,
+            ..setup.manner(Purpose::Trial)
+        };
+        let error = match ask(&self.shared, &model, &trial(), manner).await {
+            Ok((answer, record)) => {
+                let keeps_to_it = object_in(&answer.text)
+                    .is_some_and(|answer| answer.get("ready").is_some_and(|ready| ready == true));
+                if keeps_to_it {
+                    record.close(CallResult::Answered, None);
+                    None
+                } else {
+                    let why = "it answers, but not in the form that was asked for".to_owned();
+                    record.close(CallResult::Invalid, Some(why.clone()));
+                    model.note(|health| health.abilities.schema = Some(false));
+                    Some(why)
+                }
+            }
+            Err(why) => Some(why),
+        };
+        Ok(TriedModel {
+            status: model.status(self.shared.clock.now()),
+            offered: offered.unwrap_or_default(),
+            error,
+        })
+    }
+
+    fn configure(&self, config: &Config) {
+        self.set_up(&config.advisor, &config.node.name);
+    }
+}
+
+/// The smallest question that shows whether a model keeps to a schema.
+fn trial() -> Request {
+    Request {
+        messages: vec![Message::new(
+            Speaker::User,
+            "Are you there? Answer with the JSON object {\"ready\": true} and nothing else.",
+        )],
+        schema: Some((
+            "ready",
+            json!({
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["ready"],
+                "properties": {"ready": {"type": "boolean", "enum": [true]}},
+            }),
+        )),
+        most_tokens: 50,
+    }
+}

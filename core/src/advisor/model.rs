@@ -1,0 +1,265 @@
+//! One model: where it is, what it costs, how it does, and how it is called.
+//!
+//! What flows through: a [`Request`] goes in, an [`Answer`] or a [`Failure`] comes out, and a record of the call besides, whatever
+//! happens. What it never does: wait without a limit, or try again for ever.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::Value;
+use steward_api::{ModelClass, ModelStatus};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use super::{
+    budget::price,
+    health::{Health, Patience},
+    http::{Bounded, Endpoint, Failure},
+    protocol::{Answer, Request, offered, read},
+};
+
+/// Calls of one model side by side: what is in the house has one processor to share.
+const SIDE_BY_SIDE: usize = 2;
+/// How long the list of a server's models may take.
+const LIST_WITHIN: Duration = Duration::from_secs(10);
+/// OpenAI's own server wants a newer name for the limit of an answer, and of some models no temperature.
+const NEW_LIMIT_AT: &str = "api.openai.com";
+
+/// What is known of a model beforehand.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) name: String,
+    /// What the server calls it; empty for the first that it offers.
+    pub(super) model: String,
+    /// The base of its interface, without a slash at the end.
+    pub(super) url: String,
+    pub(super) key: SecretString,
+    pub(super) class: ModelClass,
+    pub(super) discovered: bool,
+    pub(super) context_tokens: u32,
+    /// Millionths of a US dollar for a million tokens.
+    pub(super) input_price: u64,
+    /// Likewise.
+    pub(super) output_price: u64,
+    pub(super) tools: Option<bool>,
+    /// Why it can't be asked, where that is known already (its key's file can't be read).
+    pub(super) unusable: Option<String>,
+}
+
+impl Spec {
+    /// What so many tokens cost.
+    pub(super) fn cost(&self, tokens_in: u64, tokens_out: u64) -> u64 {
+        price(tokens_in, self.input_price).saturating_add(price(tokens_out, self.output_price))
+    }
+}
+
+/// One model.
+pub(super) struct Model {
+    pub(super) spec: Spec,
+    client: async_openai::Client<Endpoint>,
+    health: Mutex<Health>,
+    /// What the server calls it, once that is known.
+    resolved: Mutex<Option<String>>,
+    gate: Semaphore,
+}
+
+/// A call that is about to be made.
+pub(super) struct Prepared {
+    pub(super) body: Value,
+    /// Whether the server is asked to hold the model to the schema.
+    pub(super) with_schema: bool,
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// What came back, as text; empty where nothing did.
+    pub(super) received: String,
+    pub(super) took: Duration,
+    pub(super) outcome: Result<Answer, CallFailure>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum CallFailure {
+    /// There was none in time.
+    TimedOut(Duration),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl CallFailure {
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::TimedOut(limit) => format!("no answer within {} s", limit.as_secs()),
+            Self::Failed(failure) => failure.why.clone(),
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn new(spec: Spec, http: reqwest::Client) -> Self {
+        let endpoint = Endpoint {
+            base: spec.url.clone(),
+            key: Arc::new(spec.key.clone()),
+        };
+        let client =
+            async_openai::Client::build(http.clone(), endpoint).with_http_service(Bounded(http));
+        let mut health = Health::default();
+        health.abilities.tools = spec.tools;
+        Self {
+            resolved: Mutex::new((!spec.model.is_empty()).then(|| spec.model.clone())),
+            spec,
+            client,
+            health: Mutex::new(health),
+            gate: Semaphore::new(SIDE_BY_SIDE),
+        }
+    }
+
+    /// How it does.
+    pub(super) fn health(&self) -> Health {
+        self.health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Notes how it did.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// It failed, in words.
+    pub(super) fn failed(&self, now: Timestamp, why: String, patience: Patience) {
+        self.note(|health| health.failed(now, why, patience));
+    }
+
+    /// The model as it is shown.
+    pub(super) fn status(&self, now: Timestamp) -> ModelStatus {
+        let health = self.health();
+        let resolved = self
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        ModelStatus {
+            name: self.spec.name.clone(),
+            model: resolved.unwrap_or_default(),
+            url: crate::redact::secrets(&self.spec.url),
+            class: self.spec.class,
+            discovered: self.spec.discovered,
+            context_tokens: self.spec.context_tokens,
+            input_micro_usd_per_million: self.spec.input_price,
+            output_micro_usd_per_million: self.spec.output_price,
+            abilities: health.abilities,
+            state: health.state(now),
+            error: self.spec.unusable.clone().or(health.error.clone()),
+            resting_until: health.resting_until(now),
+            latency_ms: health.latency_ms,
+            answered_at: health.answered_at,
+        }
+    }
+
+    /// The models that its server offers.
+    pub(super) async fn offered(&self) -> Result<Vec<String>, Failure> {
+        let models = self.client.models();
+        let reply: Value = timeout(LIST_WITHIN, models.list_byot())
+            .await
+            .map_err(|_| {
+                Failure::lasting(format!(
+                    "no list of models within {} s",
+                    LIST_WITHIN.as_secs()
+                ))
+            })?
+            .map_err(Failure::from)?;
+        Ok(offered(&reply))
+    }
+
+    /// What the server calls it. A server that lists nothing has only one, which needs no name.
+    async fn resolve(&self) -> String {
+        let known = self
+            .resolved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(known) = known {
+            return known;
+        }
+        // Why there is no list shows in the call that follows.
+        let first = self
+            .offered()
+            .await
+            .ok()
+            .and_then(|offered| offered.into_iter().next());
+        if let Some(first) = &first {
+            *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.clone());
+        }
+        first.unwrap_or_default()
+    }
+
+    /// What would be sent.
+    pub(super) async fn prepare(&self, request: &Request) -> Prepared {
+        let model = self.resolve().await;
+        let with_schema = request.schema.is_some() && self.health().abilities.schema != Some(false);
+        let body = request.body(&model, with_schema, self.spec.url.contains(NEW_LIMIT_AT));
+        Prepared { body, with_schema }
+    }
+
+    /// Waits until it has a hand free.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The gate is never closed.
+        self.gate.acquire().await.ok()
+    }
+
+    /// Calls it once.
+    pub(super) async fn call(&self, prepared: Prepared, limit: Duration) -> Called {
+        let Prepared { body, with_schema } = prepared;
+        let began = Instant::now();
+        let chat = self.client.chat();
+        let reply = timeout(limit, chat.create_byot::<_, Value>(body)).await;
+        let took = began.elapsed();
+        let (received, outcome) = match reply {
+            Err(_) => (String::new(), Err(CallFailure::TimedOut(limit))),
+            Ok(Err(error)) => (
+                String::new(),
+                Err(CallFailure::Failed(Failure::from(error))),
+            ),
+            Ok(Ok(reply)) => (
+                reply.to_string(),
+                read(&reply).map_err(|why| CallFailure::Failed(Failure::lasting(why))),
+            ),
+        };
+        if with_schema {
+            match &outcome {
+                Ok(_) => self.note(|health| health.abilities.schema = Some(true)),
+                // A server that does not know the field says so with 400 or 422; it is asked once more without.
+                Err(CallFailure::Failed(Failure {
+                    status: Some(400 | 422),
+                    why,
+                    ..
+                })) if speaks_of_schema(why) => {
+                    self.note(|health| health.abilities.schema = Some(false));
+                }
+                Err(_) => {}
+            }
+        }
+        Called {
+            received,
+            took,
+            outcome,
+        }
+    }
+}
+
+fn speaks_of_schema(why: &str) -> bool {
+    let why = why.to_lowercase();
+    ["response_format", "json_schema", "schema", "grammar"]
+        .iter()
+        .any(|word| why.contains(word))
+}
