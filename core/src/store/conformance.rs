@@ -1,5 +1,6 @@
 //! What every store must do, whatever database it stands on. Each check gets a factory of places to open a store in.
 
+mod calls;
 mod history;
 mod journal;
 mod projections;
@@ -156,6 +157,7 @@ checks! {
     history::what_is_too_old_goes_and_the_sums_stay
     history::a_step_groups_points
     history::any_range_is_answered
+    calls::calls_are_listed_summed_and_shown_with_their_texts
 }
 
 /// Kinds of [`Dialect`] that let several processes write.
