@@ -25,8 +25,8 @@ mod advisor;
 mod rules;
 
 pub use advisor::{
-    Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, OfferedAction, Precedent,
-    Related, Relation,
+    Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
+    Relation,
 };
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,

@@ -87,6 +87,11 @@ endpoints! {
     GetResource = Get "/api/resource", Some(Role::Viewer), ResourceIdQuery => ResourceDetail, refuses ResourceNotFound StoreUnavailable;
     /// The last lines of a container's log, cleared of secrets.
     GetLog = Get "/api/resource/log", Some(Role::Viewer), ResourceIdQuery => LogTail, refuses ResourceNotFound EngineUnavailable;
+    /// What may be asked to be done to a resource now, and exactly what that would be.
+    ListOffers = Get "/api/resource/actions", Some(Role::Viewer), ResourceIdQuery => Offers, refuses ResourceNotFound;
+    /// Asks for an action on a resource. Goes through decide, guard and journal like everything else.
+    AskForAction = Post "/api/resource/actions", Some(Role::Operator), AskRequest => HealReply,
+        refuses ResourceNotFound NothingToDo Withheld StoreUnavailable;
     /// Incidents, newest first.
     ListIncidents = Get "/api/incidents", Some(Role::Viewer), IncidentQuery => Page<Incident>, refuses StoreUnavailable;
     /// One incident.

@@ -18,6 +18,7 @@ mod event;
 mod finding;
 mod incident;
 mod metric;
+mod offer;
 mod plan;
 mod problem;
 mod resource;
@@ -45,6 +46,7 @@ pub use event::{Envelope, Event, IncidentChange, StepResult, TaskChange};
 pub use finding::{Evidence, Finding, Problem, Severity};
 pub use incident::{Incident, IncidentId, Phase, Resolution, ResolutionKind, TimelineEntry};
 pub use metric::Metric;
+pub use offer::{AskRequest, OfferedAction, Offers};
 pub use plan::{
     ContainerCondition, Plan, PlanError, PlanHash, Precondition, Step, Undo, Verification,
 };

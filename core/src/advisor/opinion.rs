@@ -49,8 +49,8 @@ pub(super) fn question(case: &Consultation, pieces: &[Piece]) -> Request {
         incident.resource.short(),
         incident.problem,
         incident.severity,
-        incident.opened_at,
-        case.at,
+        seconds(incident.opened_at),
+        seconds(case.at),
     );
     for piece in pieces {
         text.push_str(&format!(
@@ -85,6 +85,11 @@ pub(super) fn question(case: &Consultation, pieces: &[Piece]) -> Request {
         schema: Some(("diagnosis", schema(case, pieces))),
         most_tokens: MOST_TOKENS,
     }
+}
+
+/// A time as a model needs it: to the second.
+pub(super) fn seconds(at: jiff::Timestamp) -> jiff::Timestamp {
+    at.round(jiff::Unit::Second).unwrap_or(at)
 }
 
 fn one_line(text: &str) -> String {

@@ -6,7 +6,7 @@
 
 use steward_api::{Evidence, Resource, is_of_model};
 
-use super::protocol::estimated_tokens;
+use super::{opinion::seconds, protocol::estimated_tokens};
 use crate::{
     config::Privacy,
     ports::{Consultation, Relation},
@@ -125,7 +125,10 @@ impl Pieces {
         for (number, finding) in (1..).zip(&case.incident.findings) {
             let text = format!(
                 "{}: {} ({}, since {})",
-                finding.problem, finding.summary, finding.severity, finding.since
+                finding.problem,
+                finding.summary,
+                finding.severity,
+                seconds(finding.since)
             );
             self.add(format!("F{number}"), Kind::General, "finding", &text, 1000);
             for (part, evidence) in (1..).zip(&finding.evidence) {
@@ -172,8 +175,9 @@ impl Pieces {
             }
             return;
         };
-        let time =
-            |at: Option<jiff::Timestamp>| at.map_or("unknown".to_owned(), |at| at.to_string());
+        let time = |at: Option<jiff::Timestamp>| {
+            at.map_or("unknown".to_owned(), |at| seconds(at).to_string())
+        };
         let state = format!(
             "exit code {}, killed for memory: {}, restarted {} times by its engine, started {}, ended {}{}",
             facts
@@ -266,7 +270,7 @@ impl Pieces {
         for (number, precedent) in (1..).zip(&case.precedents) {
             let text = format!(
                 "{} on {}: {}; taken for the cause: {}; it ended so: {}",
-                precedent.at,
+                seconds(precedent.at),
                 precedent.resource.short(),
                 precedent.title,
                 precedent.cause,

@@ -39,14 +39,15 @@ macro_rules! pattern {
 }
 
 // Anything that may be an address; whether it is one is for the parser to say.
-pattern!(ADDRESS = r"[0-9A-Fa-f:.]*[0-9A-Fa-f]:[0-9A-Fa-f:.]*[0-9A-Fa-f:]|\d{1,3}(?:\.\d{1,3}){3}");
+pattern!(V4 = r"\d{1,3}(?:\.\d{1,3}){3}");
+pattern!(COLONS = r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:[0-9A-Fa-f]\b|::)");
 pattern!(EMAIL = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9][a-z0-9.-]*[a-z0-9]\b");
 pattern!(
     DOTTED = r"(?i)\b[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+\b"
 );
 pattern!(HOME = r"(/home/|/Users/)([A-Za-z0-9._-]+)");
 pattern!(
-    USER = r#"(?i)\b(?:user(?:name)?|login|account|owner|uid)(?:\s*[=:]\s*|\s+)["'`(]?([a-z_][a-z0-9_.-]{1,31})["'`)]?"#
+    USER = r#"(?i)\b(?:user(?:name)?|login|account|owner|uid)(?:\s*[=:]\s*|\s+)["'`(]?([a-z_][a-z0-9_.-]+)["'`)]?"#
 );
 pattern!(WORD = r"[A-Za-z0-9_][A-Za-z0-9_.-]*");
 pattern!(STAND_IN = r"(?:host|user|address)-[0-9a-f]{8}");
@@ -139,17 +140,20 @@ impl StandIns {
 
     /// The text without names and addresses.
     pub(super) fn hide(&mut self, text: &str) -> String {
-        let text = self.replace(&EMAIL, text, |this, found| {
+        let mut text = self.replace(&EMAIL, text, |this, found| {
             let whole = found.get(0)?.as_str();
             let (user, host) = whole.split_once('@')?;
             let user = this.word("user", user);
             let host = this.word("host", host);
             Some(format!("{user}@{host}"))
         });
-        let text = self.replace(&ADDRESS, &text, |this, found| {
-            let whole = found.get(0)?.as_str();
-            this.address(whole)
-        });
+        // By themselves first: what stands beside an address must not hide it.
+        for pattern in [&*V4, &*COLONS] {
+            text = self.replace(pattern, &text, |this, found| {
+                let whole = found.get(0)?.as_str();
+                this.address(whole)
+            });
+        }
         let text = self.replace(&HOME, &text, |this, found| {
             let user = found.get(2)?.as_str();
             let word = this.word("user", user);

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use steward_api::{
-    ApproveRequest, ApproveTask, ErrorCode, GetTask, HealContainer, Nothing, PlanHash,
+    ApproveRequest, ApproveTask, ErrorCode, GetTask, HealContainer, HealReply, Nothing, PlanHash,
     RejectRequest, RejectTask, Task, TaskId, TaskState,
 };
 
@@ -81,16 +81,26 @@ pub(super) async fn reject(context: &Context, args: &RejectArgs) -> Result<Exit,
 }
 
 pub(super) async fn heal(context: &Context, args: &HealArgs) -> Result<Exit, Failure> {
-    let screen = &context.screen;
     let client = context.connect()?;
     let reply = client
         .call::<HealContainer>(Some(&args.container), &Nothing {})
         .await?;
-    if args.wait {
-        return wait(context, &client, reply.task, Some(&reply.message)).await;
+    made(context, &client, &reply, args.wait).await
+}
+
+/// Says which task was made of what was asked for, and follows it where that is wanted.
+pub(super) async fn made(
+    context: &Context,
+    client: &Client,
+    reply: &HealReply,
+    follow_it: bool,
+) -> Result<Exit, Failure> {
+    let screen = &context.screen;
+    if follow_it {
+        return wait(context, client, reply.task, Some(&reply.message)).await;
     }
     if screen.json {
-        screen.print_json(&reply)?;
+        screen.print_json(reply)?;
     } else {
         let next = if reply.requires_approval {
             format!("It waits for a yes: steward approve {}", reply.task)

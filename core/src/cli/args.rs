@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskState};
 
 use super::{
+    deed::DoArgs,
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
     tokens::TokenCommand,
 };
@@ -151,6 +152,13 @@ pub(crate) enum Command {
     /// Say no to a task's plan
     #[command(after_help = "Example:\n  steward reject 3 --reason \"not during the film\"")]
     Reject(RejectArgs),
+    /// List what may be done to something, or ask for it
+    ///
+    /// It goes through the same decision, guards and record as everything else, and may wait for a yes.
+    #[command(
+        after_help = "Example:\n  steward do nginx                                      what may be asked for\n  steward do nginx stop_container --reason \"moving it\""
+    )]
+    Do(DoArgs),
     /// Ask for a container to be healed now
     ///
     /// It goes through the same decision, guards and record as everything else, and may wait for a yes.

@@ -6,6 +6,7 @@
 mod answer;
 mod args;
 mod connect;
+mod deed;
 mod demo;
 mod doctor;
 mod events;
@@ -149,6 +150,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Show(args) => show::show(context, args).await,
         Command::Approve(args) => answer::approve(context, args).await,
         Command::Reject(args) => answer::reject(context, args).await,
+        Command::Do(args) => deed::deed(context, args).await,
         Command::Heal(args) => answer::heal(context, args).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Journal { command } => events::journal(context, command).await,

@@ -147,7 +147,10 @@ fn row(model: &ModelStatus) -> Vec<(String, Tone)> {
             if model.model.is_empty() {
                 "the first offered".to_owned()
             } else {
-                clean(&model.model)
+                // llama.cpp calls its models by their files.
+                let name = model.model.rsplit_once('/');
+                let file = name.filter(|_| model.model.starts_with('/'));
+                clean(file.map_or(model.model.as_str(), |(_, file)| file))
             },
             Tone::Plain,
         ),

@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    ApproveRequest, Autonomy, Channel, Envelope, Incident, IncidentId, LogTail, ProblemDetails,
-    RejectRequest, Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task, TaskId,
-    Unreadable,
+    ApproveRequest, AskRequest, Autonomy, Channel, Envelope, Incident, IncidentId, LogTail, Offers,
+    ProblemDetails, RejectRequest, Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task,
+    TaskId, Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -96,6 +96,15 @@ pub(crate) enum Request {
     },
     Heal {
         container: String,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Task, ProblemDetails>>,
+    },
+    Offers {
+        resource: ResourceId,
+        reply: oneshot::Sender<Result<Offers, ProblemDetails>>,
+    },
+    AskFor {
+        request: AskRequest,
         caller: Caller,
         reply: oneshot::Sender<Result<Task, ProblemDetails>>,
     },
@@ -232,6 +241,32 @@ impl Handle {
     pub async fn heal(&self, container: String, caller: Caller) -> Result<Task, ProblemDetails> {
         self.ask(|reply| Request::Heal {
             container,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// What may be asked to be done to a resource now.
+    ///
+    /// # Errors
+    /// `resource_not_found`.
+    pub async fn offers(&self, resource: ResourceId) -> Result<Offers, ProblemDetails> {
+        self.ask(|reply| Request::Offers { resource, reply })
+            .await?
+    }
+
+    /// Asks for an action on a resource. Goes through decide, guard and journal like everything else.
+    ///
+    /// # Errors
+    /// `forbidden`, `resource_not_found`, `nothing_to_do`, `withheld`, `store_unavailable`; nothing changes.
+    pub async fn ask_for(
+        &self,
+        request: AskRequest,
+        caller: Caller,
+    ) -> Result<Task, ProblemDetails> {
+        self.ask(|reply| Request::AskFor {
+            request,
             caller,
             reply,
         })

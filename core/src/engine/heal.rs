@@ -1,8 +1,9 @@
-//! A heal that a person asks for: the plan is theirs to ask for, policy, guards and journal are the same as ever.
+//! What a person asks to be done: the plan is theirs to ask for, policy, guards and journal are the same as ever.
 
+use jiff::Timestamp;
 use steward_api::{
-    ErrorCode, Health, Incident, IncidentId, Phase, Problem, ProblemDetails, Requester, ResourceId,
-    ResourceKind, Role, Severity, Task, Verdict,
+    AskRequest, ErrorCode, Health, Incident, IncidentId, Offers, Phase, Plan, Problem,
+    ProblemDetails, Requester, ResourceId, ResourceKind, Role, Severity, Task, Verdict,
 };
 
 use super::{
@@ -12,8 +13,18 @@ use super::{
 };
 use crate::flow::{
     act::words,
-    decide::{Planner, Question, heal_plan, weigh_heal},
+    decide::{Planner, Question, asked_plan, heal_plan, nearest_problem, offered, weigh_heal},
 };
+
+/// What a person asks for.
+struct Asked {
+    resource: ResourceId,
+    /// What is wrong, where an incident does not say so.
+    problem: Problem,
+    plan: Plan,
+    /// In words, to stand after a name.
+    what: String,
+}
 
 impl State {
     /// A heal that a person asks for now: the same policy and guards, the same journal.
@@ -63,7 +74,139 @@ impl State {
             }
             Some(_) => {}
         }
-        let subject = incident.clone().unwrap_or_else(|| asked_for(&id, now));
+        let plan = {
+            let (graph, resources) = self.world.picture();
+            let planner = Planner {
+                resources,
+                graph,
+                config: &self.config,
+            };
+            heal_plan(&planner, &id).map_err(|problem| {
+                ProblemDetails::new(ErrorCode::NothingToDo, problem.to_string())
+            })?
+        };
+        let asked = Asked {
+            resource: id,
+            problem: Problem::ContainerStopped,
+            plan,
+            what: "asked for a heal".to_owned(),
+        };
+        self.weigh_asked(asked, caller, now).await
+    }
+
+    /// What may be asked to be done to a resource now.
+    pub(super) fn offers(&mut self, id: ResourceId) -> Result<Offers, ProblemDetails> {
+        let subject = self.subject(&id)?;
+        let (graph, resources) = self.world.picture();
+        let planner = Planner {
+            resources,
+            graph,
+            config: &self.config,
+        };
+        Ok(Offers {
+            actions: offered(&planner, &self.records, &subject),
+            resource: id,
+        })
+    }
+
+    /// An action that a person asks for on a resource: the same policy and guards, the same journal.
+    pub(super) async fn ask_for(
+        &mut self,
+        request: AskRequest,
+        caller: &Caller,
+    ) -> Result<Task, ProblemDetails> {
+        need(caller, Role::Operator)?;
+        let AskRequest { id, action, reason } = request;
+        let subject = self.subject(&id)?;
+        if let Some(error) = &self.store_error {
+            return Err(store_unavailable(error));
+        }
+        let plan = {
+            let (graph, resources) = self.world.picture();
+            let planner = Planner {
+                resources,
+                graph,
+                config: &self.config,
+            };
+            asked_plan(&planner, &self.records, &subject, action).ok_or_else(|| {
+                let may: Vec<_> = offered(&planner, &self.records, &subject)
+                    .iter()
+                    .map(|offer| offer.action.as_str())
+                    .collect();
+                let may = if may.is_empty() {
+                    "there is nothing that Steward could do to it now".to_owned()
+                } else {
+                    format!("what may be asked for now: {}", may.join(", "))
+                };
+                ProblemDetails::new(
+                    ErrorCode::NothingToDo,
+                    format!("{action} can't be done to {}; {may}", id.short()),
+                )
+            })?
+        };
+        let touched: Vec<ResourceId> = plan
+            .steps()
+            .iter()
+            .flat_map(|step| step.action.touches())
+            .cloned()
+            .collect();
+        if let Some((resource, task)) = touched
+            .iter()
+            .find_map(|resource| self.busy.get(resource).map(|task| (resource, task)))
+        {
+            return Err(ProblemDetails::new(
+                ErrorCode::NothingToDo,
+                format!("task {task} works on {} already", resource.short()),
+            ));
+        }
+        let what = match crate::redact::redact(&reason).replace('\n', " ").trim() {
+            "" => format!("asked for {action}"),
+            reason => format!("asked for {action}: {reason}"),
+        };
+        let asked = Asked {
+            problem: subject.problem,
+            resource: id,
+            plan,
+            what,
+        };
+        let now = self.clock.now();
+        self.weigh_asked(asked, caller, now).await
+    }
+
+    /// The incident of a resource, or what stands for one where nothing is known to be wrong.
+    fn subject(&self, id: &ResourceId) -> Result<Incident, ProblemDetails> {
+        let resource = self.world.get(id).ok_or_else(|| {
+            ProblemDetails::new(
+                ErrorCode::ResourceNotFound,
+                format!("`{id}` is not among the resources; /api/resources lists them"),
+            )
+        })?;
+        Ok(self.incidents.of(id).map_or_else(
+            || asked_for(id, nearest_problem(resource), self.clock.now()),
+            |incident| Incident::clone(incident),
+        ))
+    }
+
+    /// Weighs a plan that a person asked for, and makes its task.
+    async fn weigh_asked(
+        &mut self,
+        asked: Asked,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Task, ProblemDetails> {
+        let Asked {
+            resource: id,
+            problem,
+            plan,
+            what,
+        } = asked;
+        let incident = self
+            .incidents
+            .of(&id)
+            .map(|incident| Incident::clone(incident));
+        let subject = incident
+            .clone()
+            .unwrap_or_else(|| asked_for(&id, problem, now));
         let local = self.local(now);
         let recent_faults = self
             .world
@@ -76,14 +219,6 @@ impl State {
         let answer = {
             let incidents = &self.incidents;
             let (graph, resources) = self.world.picture();
-            let planner = Planner {
-                resources,
-                graph,
-                config: &self.config,
-            };
-            let plan = heal_plan(&planner, &id).map_err(|problem| {
-                ProblemDetails::new(ErrorCode::NothingToDo, problem.to_string())
-            })?;
             weigh_heal(
                 &Question {
                     incident: &subject,
@@ -111,13 +246,10 @@ impl State {
         };
         let mut events = incident
             .as_ref()
-            .map(|incident| self.cancel_questions(incident.id, "a person asked for a heal"))
+            .map(|incident| self.cancel_questions(incident.id, &format!("a person {what}")))
             .unwrap_or_default();
         let requires_approval = answer.decision.verdict == Verdict::Ask;
-        let why = format!(
-            "{} asked for it. {}",
-            caller.identity, answer.decision.reason
-        );
+        let why = format!("{} {what}. {}", caller.identity, answer.decision.reason);
         let requester = Requester::Person {
             identity: caller.identity.clone(),
             channel: caller.channel,
@@ -178,12 +310,12 @@ impl State {
     }
 }
 
-/// What stands for the incident where a person asks for a heal without one. It is weighed, never journaled.
-fn asked_for(container: &ResourceId, now: jiff::Timestamp) -> Incident {
+/// What stands for the incident where a person asks for something without one. It is weighed, never journaled.
+fn asked_for(resource: &ResourceId, problem: Problem, now: Timestamp) -> Incident {
     Incident {
         id: IncidentId(0),
-        resource: container.clone(),
-        problem: Problem::ContainerStopped,
+        resource: resource.clone(),
+        problem,
         severity: Severity::Degraded,
         phase: Phase::Detected,
         title: "asked for by a person".to_owned(),

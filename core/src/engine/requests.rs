@@ -69,16 +69,18 @@ impl State {
                 reply,
             } => {
                 let outcome = self.heal(&container, &caller).await;
-                let start = outcome
-                    .as_ref()
-                    .ok()
-                    .filter(|task| !task.requires_approval)
-                    .map(|task| task.id);
-                self.put_up();
-                let _ = reply.send(outcome);
-                if let Some(task) = start {
-                    self.begin_task(task).await;
-                }
+                self.reply_and_begin(outcome, reply).await;
+            }
+            Request::AskFor {
+                request,
+                caller,
+                reply,
+            } => {
+                let outcome = self.ask_for(request, &caller).await;
+                self.reply_and_begin(outcome, reply).await;
+            }
+            Request::Offers { resource, reply } => {
+                let _ = reply.send(self.offers(resource));
             }
             Request::SetAutonomy {
                 level,
@@ -127,6 +129,20 @@ impl State {
                     running.refresh();
                 }
             }
+        }
+    }
+
+    /// Says which task was made of what a person asked for, and begins it where nobody has to be asked.
+    async fn reply_and_begin(&mut self, outcome: Result<Task, ProblemDetails>, reply: Reply<Task>) {
+        let start = outcome
+            .as_ref()
+            .ok()
+            .filter(|task| !task.requires_approval)
+            .map(|task| task.id);
+        self.put_up();
+        let _ = reply.send(outcome);
+        if let Some(task) = start {
+            self.begin_task(task).await;
         }
     }
 

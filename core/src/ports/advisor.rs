@@ -6,24 +6,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{
-    ActionName, AdvisorStatus, Diagnosis, Health, Incident, Metric, ModelCall, RemedyRecord,
-    Resource, ResourceId, Risk, TriedModel,
+    AdvisorStatus, Diagnosis, Health, Incident, Metric, ModelCall, OfferedAction, Resource,
+    ResourceId, TriedModel,
 };
 
 use crate::config::Config;
-
-/// An action that may be recommended for an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OfferedAction {
-    /// Which.
-    pub action: ActionName,
-    /// How much it can hurt.
-    pub risk: Risk,
-    /// Exactly what would be done, in words.
-    pub plan: String,
-    /// What is known of it here.
-    pub record: RemedyRecord,
-}
 
 /// How another resource stands to the one that an incident is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

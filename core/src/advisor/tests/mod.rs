@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use steward_api::{
     ActionName, CallResult, Diagnosis, Evidence, Finding, Health, Incident, IncidentId, ModelState,
-    Phase, Problem, ResourceId, Risk, Severity, Urgency,
+    OfferedAction, Phase, Problem, ResourceId, Risk, Severity, Urgency,
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -16,10 +16,7 @@ use self::server::{Reply, Server, model};
 use super::{Advisor, Parts, discover};
 use crate::{
     config::{self, Config, Span},
-    ports::{
-        Advisor as _, AdvisorError, Clock, Consultation, FinishedCall, OfferedAction, Related,
-        Relation,
-    },
+    ports::{Advisor as _, AdvisorError, Clock, Consultation, FinishedCall, Related, Relation},
 };
 
 struct Wall;

@@ -16,10 +16,10 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use steward_api::{
-    Action, ActionName, Autonomy, Channel, ContainerFacts, ContainerStatus, Envelope, Facts,
-    Health, Incident, IncidentId, IncidentQuery, JournalVerification, MetricQuery, MetricSeries,
-    Page, Precondition, Resource, ResourceId, ResourceStatistics, Role, Task, TaskId, TaskQuery,
-    Verification,
+    Action, ActionName, Autonomy, Channel, ContainerCondition, ContainerFacts, ContainerStatus,
+    Envelope, Facts, Health, Incident, IncidentId, IncidentQuery, JournalVerification, MetricQuery,
+    MetricSeries, Page, Precondition, Resource, ResourceId, ResourceStatistics, Role, Task, TaskId,
+    TaskQuery, Verification,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -292,7 +292,11 @@ impl Actuator for FakeActuator {
             sleep(Duration::from_millis(200)).await;
         }
         match precondition {
-            Precondition::Container { resource, .. } if self.source.is_running(&resource.name) => {
+            Precondition::Container {
+                resource,
+                condition: ContainerCondition::Failing | ContainerCondition::NotRunning,
+                ..
+            } if self.source.is_running(&resource.name) => {
                 Ok(Reading::Broken(format!("{} runs", resource.name)))
             }
             _ => Ok(Reading::Holds),

@@ -3,6 +3,7 @@
 //! Real time: what is waited for is waited for by its condition, with a generous limit.
 
 mod advice;
+mod asking;
 mod fakes;
 mod loops;
 mod people;

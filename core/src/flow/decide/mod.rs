@@ -26,7 +26,7 @@ use crate::config::{Config, StrategyStep};
 use guards::Dependency;
 pub use guards::{ActionLog, DEPENDENCY_ORDER};
 pub use occasion::{Occasion, occasion};
-pub use offer::offered;
+pub use offer::{asked_plan, nearest_problem, offered};
 pub use planner::{PlanProblem, Planner, heal_plan};
 pub use policy::{autonomy_for, permits};
 

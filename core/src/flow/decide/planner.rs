@@ -69,6 +69,16 @@ pub fn heal_plan(planner: &Planner<'_>, container: &ResourceId) -> Result<Plan, 
     Ok(Plan::new(steps)?)
 }
 
+/// Whether a container runs a database server, by its image's name.
+pub(super) fn is_database(resource: &Resource) -> bool {
+    resource.container().is_some_and(|facts| {
+        let image = facts.image.to_lowercase();
+        ["postgres", "mysql", "mariadb", "pgvector", "timescale"]
+            .iter()
+            .any(|word| image.contains(word))
+    })
+}
+
 impl Planner<'_> {
     /// The plan of one step of a strategy for an incident.
     ///
@@ -143,14 +153,6 @@ impl Planner<'_> {
     /// The database container whose connections are to be reset: the one that the incident is about, or one that it needs.
     fn database_of(&self, incident: &Incident) -> Result<&Arc<Resource>, PlanProblem> {
         let own = self.container_of(incident)?;
-        let is_database = |resource: &Arc<Resource>| {
-            resource.container().is_some_and(|facts| {
-                let image = facts.image.to_lowercase();
-                ["postgres", "mysql", "mariadb", "pgvector", "timescale"]
-                    .iter()
-                    .any(|word| image.contains(word))
-            })
-        };
         if is_database(own) {
             return Ok(own);
         }

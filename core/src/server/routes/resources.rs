@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use steward_api::{
     ContainerMetrics, ErrorCode, GetContainerMetrics, GetLog, GetResource, IncidentQuery,
-    ListResources, LogTail, Metric, MetricQuery, Nothing, Resource, ResourceDetail, ResourceId,
-    ResourceIdQuery, ResourceList, ResourceQuery, Unreadable,
+    ListOffers, ListResources, LogTail, Metric, MetricQuery, Nothing, Offers, Resource,
+    ResourceDetail, ResourceId, ResourceIdQuery, ResourceList, ResourceQuery, Unreadable,
 };
 
 use crate::engine::View;
@@ -126,6 +126,12 @@ impl Answer for GetResource {
             incidents: incidents.items,
             statistics,
         })
+    }
+}
+
+impl Answer for ListOffers {
+    async fn answer(call: Call, query: ResourceIdQuery) -> Result<Written<Offers>, Refusal> {
+        Written::of(&from_engine(call.app.handle.offers(query.id)).await?)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use steward_api::{
-    Accepted, ApproveRequest, ApproveTask, ErrorCode, GetTask, GetTaskStatus, HealContainer,
-    HealReply, ListPendingTasks, ListTasks, Nothing, Page, RejectRequest, RejectTask, Task, TaskId,
-    TaskQuery, TaskStatusReply,
+    Accepted, ApproveRequest, ApproveTask, AskForAction, AskRequest, ErrorCode, GetTask,
+    GetTaskStatus, HealContainer, HealReply, ListPendingTasks, ListTasks, Nothing, Page,
+    RejectRequest, RejectTask, Task, TaskId, TaskQuery, TaskStatusReply,
 };
 
 use super::page_size;
@@ -135,20 +135,32 @@ impl Answer for RejectTask {
 impl Answer for HealContainer {
     async fn answer(call: Call, _: Nothing) -> Result<Written<HealReply>, Refusal> {
         let asked = call.app.handle.heal(call.part.clone(), call.caller()?);
-        let task = from_engine(asked).await?;
-        let waits = task.requires_approval && !task.approved;
-        Written::of(&HealReply {
-            success: true,
-            message: if waits {
-                format!("Task {} waits for approval: {}", task.id, task.description)
-            } else {
-                format!(
-                    "Task {} is queued for execution: {}",
-                    task.id, task.description
-                )
-            },
-            task: task.id,
-            requires_approval: waits,
-        })
+        made(from_engine(asked).await?)
     }
+}
+
+impl Answer for AskForAction {
+    async fn answer(call: Call, request: AskRequest) -> Result<Written<HealReply>, Refusal> {
+        within("reason", &request.reason, LONGEST_NOTE)?;
+        let asked = call.app.handle.ask_for(request, call.caller()?);
+        made(from_engine(asked).await?)
+    }
+}
+
+/// The task that was made of what a person asked for.
+fn made(task: Task) -> Result<Written<HealReply>, Refusal> {
+    let waits = task.requires_approval && !task.approved;
+    Written::of(&HealReply {
+        success: true,
+        message: if waits {
+            format!("Task {} waits for approval: {}", task.id, task.description)
+        } else {
+            format!(
+                "Task {} is queued for execution: {}",
+                task.id, task.description
+            )
+        },
+        task: task.id,
+        requires_approval: waits,
+    })
 }

@@ -539,6 +539,16 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
                 );
                 let _ = reply.send(answer);
             }
+            Request::Offers { resource, reply } => {
+                let _ = reply.send(Ok(steward_api::Offers {
+                    resource,
+                    actions: Vec::new(),
+                }));
+            }
+            Request::AskFor { request, reply, .. } => {
+                note(format!("ask for {} on {}", request.action, request.id));
+                let _ = reply.send(Ok(fixture::task(7, 5, 30)));
+            }
             Request::SetAutonomy {
                 level,
                 caller,
