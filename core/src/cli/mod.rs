@@ -14,6 +14,7 @@ mod follow;
 #[cfg(test)]
 mod golden;
 mod lists;
+mod mcp;
 mod output;
 #[cfg(test)]
 mod samples;
@@ -27,6 +28,7 @@ mod tokens;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use steward_api::Channel;
 
 use self::{
     args::{Cli, Command, Global},
@@ -46,7 +48,12 @@ struct Context {
 
 impl Context {
     fn connect(&self) -> Result<Client, Failure> {
-        connect::connect(&self.global)
+        self.connect_as(Channel::Cli)
+    }
+
+    /// The same for what speaks through another channel.
+    fn connect_as(&self, channel: Channel) -> Result<Client, Failure> {
+        connect::connect(&self.global, channel)
     }
 
     fn config(&self) -> Result<Config, Failure> {
@@ -116,7 +123,9 @@ fn start_log(log: &Log, verbose: u8) -> Result<(), Failure> {
         1 => "steward=debug,info",
         _ => "steward=trace,debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+    // The library of the Model Context Protocol tells of every message; what matters of it is said by Steward itself.
+    let directives = format!("rmcp=warn,{level}");
+    let filter = tracing_subscriber::EnvFilter::try_new(&directives).map_err(|error| {
         Failure::usage(format!(
             "log.level: `{level}` is not a level or filter: {error}"
         ))
@@ -148,6 +157,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Journal { command } => events::journal(context, command).await,
         Command::Autonomy { level } => settings::autonomy(context, *level).await,
         Command::SignIn => sign_in::sign_in(context).await,
+        Command::Mcp => Box::pin(mcp::mcp(context)).await,
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,
