@@ -124,7 +124,7 @@ fn start_log(log: &Log, verbose: u8) -> Result<(), Failure> {
         _ => "steward=trace,debug",
     };
     // The library of the Model Context Protocol tells of every message; what matters of it is said by Steward itself.
-    let directives = format!("rmcp=warn,{level}");
+    let directives = format!("rmcp=off,{level}");
     let filter = tracing_subscriber::EnvFilter::try_new(&directives).map_err(|error| {
         Failure::usage(format!(
             "log.level: `{level}` is not a level or filter: {error}"

@@ -1,4 +1,7 @@
-//! The Model Context Protocol with the official Python SDK in both its major versions: Steward as the server, over both transports.
+//! The Model Context Protocol with the official Python SDK in both its major versions: Steward as the server, over both transports; and its
+//! servers watched (`watched`).
+
+mod watched;
 
 use std::time::Duration;
 
