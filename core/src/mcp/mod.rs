@@ -9,6 +9,7 @@
 
 mod bounds;
 mod contract;
+mod library;
 mod schema;
 mod serve;
 mod tools;

@@ -9,7 +9,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents,
+        ServerCapabilities, ServerConfig,
     },
     service::{NotificationContext, RequestContext},
 };
@@ -19,6 +21,7 @@ use steward_api::{GetSession, Nothing, Role};
 use super::{
     bounds,
     contract::{Carrier, Contract, Fault},
+    library,
     tools::{Toolbox, untrusted},
 };
 
@@ -71,7 +74,11 @@ impl Serve {
 
 impl ServerHandler for Serve {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let offered = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .build();
+        ServerConfig::new(offered)
             .with_server_info(
                 Implementation::new("steward", env!("CARGO_PKG_VERSION")).with_title("Steward"),
             )
@@ -110,24 +117,76 @@ impl ServerHandler for Serve {
         Ok(result.into())
     }
 
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::with_all_items(library::resources()))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(
+            library::templates(),
+        ))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let nothing = |why: String| ErrorData::resource_not_found(why, None);
+        let found = library::behind(&request.uri)
+            .and_then(|(tool, arguments)| Some((self.tools.find(tool)?, arguments)));
+        let Some((entry, arguments)) = found else {
+            return Err(nothing(
+                "there is nothing at this address; resources/list and resources/templates/list say what there is".to_owned(),
+            ));
+        };
+        match entry.call(self.contract.clone(), arguments).await {
+            Ok(value) => {
+                let value = marked(value, entry.foreign);
+                let text = ResourceContents::text(value.to_string(), request.uri)
+                    .with_mime_type("application/json");
+                Ok(ReadResourceResult::new(vec![text]).into())
+            }
+            Err(Fault::Refused(problem)) if problem.status == 404 => {
+                Err(nothing(problem.to_string()))
+            }
+            Err(fault) => Err(ErrorData::internal_error(fault.to_string(), None)),
+        }
+    }
+
     async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
         tracing::debug!("a client of the Model Context Protocol is ready");
     }
 }
 
-/// A tool's answer: bounded, with what was left out and what others wrote said in it.
-fn answer(value: Value, foreign: Option<&str>) -> CallToolResult {
+/// An answer that is bounded, with what was left out and what others wrote said in it.
+fn marked(value: Value, foreign: Option<&str>) -> Value {
     let (mut value, cuts) = bounds::fit(value);
-    let mut content = Vec::new();
     if let Value::Object(fields) = &mut value {
         if !cuts.is_empty() {
             fields.insert("shortened".to_owned(), json!(cuts));
         }
         if let Some(what) = foreign {
-            let notice = untrusted(what);
-            fields.insert("untrusted".to_owned(), json!(notice));
-            content.push(ContentBlock::text(notice));
+            fields.insert("untrusted".to_owned(), json!(untrusted(what)));
         }
+    }
+    value
+}
+
+/// A tool's answer.
+fn answer(value: Value, foreign: Option<&str>) -> CallToolResult {
+    let value = marked(value, foreign);
+    let mut content = Vec::new();
+    if let Some(what) = foreign {
+        content.push(ContentBlock::text(untrusted(what)));
     }
     // For clients that don't read the structured part.
     content.push(ContentBlock::text(value.to_string()));

@@ -328,6 +328,50 @@ async fn what_is_read_is_what_the_contract_says() {
 }
 
 #[tokio::test]
+async fn some_of_it_can_be_read_by_its_address() {
+    let world = World::new().await;
+    let viewer = Role::Viewer;
+    let list = asked(&world, viewer, "resources/list", json!({})).await;
+    let resources = list["resources"].as_array().unwrap().clone();
+    let templates = asked(&world, viewer, "resources/templates/list", json!({})).await;
+    assert_eq!(resources.len(), 3);
+    assert_eq!(
+        templates["resourceTemplates"][1]["uriTemplate"],
+        "steward://task/{id}"
+    );
+    let mut addresses: Vec<String> = resources
+        .iter()
+        .map(|resource| resource["uri"].as_str().unwrap().to_owned())
+        .collect();
+    addresses.extend([
+        "steward://incident/1".to_owned(),
+        "steward://task/1".to_owned(),
+    ]);
+    for uri in addresses {
+        let read = asked(&world, viewer, "resources/read", json!({"uri": uri})).await;
+        assert_eq!(read["contents"][0]["mimeType"], "application/json", "{uri}");
+        let text = read["contents"][0]["text"].as_str().unwrap();
+        let content: Value = serde_json::from_str(text).unwrap();
+        if uri == "steward://task/1" {
+            assert!(content["plan_hash"].is_string() && content["untrusted"].is_string());
+        }
+        if uri == "steward://incidents/active" {
+            assert_eq!(content["incidents"].as_array().unwrap().len(), 2);
+        }
+    }
+    for uri in [
+        "steward://task/77",
+        "steward://task/x",
+        "file:///etc/passwd",
+    ] {
+        let read = call_of("resources/read", json!({"uri": uri}));
+        let read = message(&world, Some(viewer), &read).send().await.unwrap();
+        let read: Value = read.json().await.unwrap();
+        assert_eq!(read["error"]["code"], -32002, "{uri}: {read}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_says_why_and_what_would_be_right() {
     let world = World::new().await;
     let viewer = Role::Viewer;
