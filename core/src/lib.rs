@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod flow;
 pub mod integrations;
+pub mod mcp;
 pub mod ports;
 pub mod redact;
 pub mod server;

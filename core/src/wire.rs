@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
-    integrations::{docker, host, http, network, postgres},
+    integrations::{docker, host, http, mcp, network, postgres},
     ports::{Archive, Clock, Pattern, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
@@ -259,6 +259,7 @@ fn knowledge() -> Knowledge {
         Box::new(network::rules::NetworkRule),
         Box::new(http::rules::ServiceRule),
         Box::new(postgres::rules::DatabaseRule),
+        Box::new(mcp::rules::McpServerRule),
     ];
     (rules, docker::catalogue::catalogue())
 }
@@ -267,6 +268,8 @@ fn knowledge() -> Knowledge {
 fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
     // The engine's address can't change without a restart, so its caches outlive a change of the rest of the configuration.
     let engine: Mutex<Option<(config::Docker, Arc<docker::DockerEngine>)>> = Mutex::new(None);
+    // Connections, and the programs behind some, outlive a change of the rest too.
+    let servers: Mutex<Option<(config::Mcp, Arc<mcp::McpSource>)>> = Mutex::new(None);
     Box::new(move |config| {
         let mut made = Integrations {
             sources: Vec::new(),
@@ -321,6 +324,18 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             Arc::clone(&clock),
             candidates,
         )));
+        let mut known = servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if config.mcp.servers.is_empty() {
+            *known = None;
+        } else {
+            let same = known.take().filter(|(before, _)| *before == config.mcp);
+            let source = same.map_or_else(
+                || Arc::new(mcp::McpSource::new(config, Arc::clone(&clock))),
+                |(_, source)| source,
+            );
+            *known = Some((config.mcp.clone(), Arc::clone(&source)));
+            made.sources.push(source);
+        }
         made
     })
 }

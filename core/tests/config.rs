@@ -109,6 +109,19 @@ fn every_invalid_configuration_is_refused_with_line_key_and_what_would_be_right(
     }
 }
 
+#[test]
+fn what_a_watched_program_is_given_is_never_shown_and_its_change_is_noticed() {
+    let text = fs::read_to_string(here("tests/valid_configs/mcp.toml")).unwrap();
+    let config = load_text(&text, &[]).unwrap();
+    let shown = describe(&config);
+    assert!(!shown.contains("not-shown"), "{shown}");
+    assert!(shown.contains("API_KEY"), "{shown}");
+    assert!(!format!("{:?}", config.mcp.servers[1].env).contains("not-shown"));
+    let changed = text.replace("API_KEY = \"not-shown\"", "API_KEY = \"another\"");
+    let changed = load_text(&changed, &[]).unwrap();
+    assert_eq!(diff(&config, &changed), ["mcp.servers"]);
+}
+
 fn example() -> String {
     fs::read_to_string(here("../steward.example.toml")).unwrap()
 }
@@ -154,6 +167,7 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
             "docker.host",
             "docker.only_label",
             "maintenance",
+            "mcp.servers",
             "scripts.tidy.command",
             "scripts.tidy.risk",
             "scripts.tidy.timeout",

@@ -44,6 +44,7 @@
 //! - [`docker::PrivateDaemon`]: a second `dockerd` with everything its own, for tests in which Docker goes away and comes back.
 //! - [`agent::Agent`]: `kill_9`, `terminate`, `restart`, `cli`, typed calls by [`steward_api::Endpoint`], the event stream, `wait_for…`.
 //! - [`sim::Sim`]: the simulated engine in a process of its own; [`sim::Command`] says what can be done to it.
+//! - [`python::Python`]: the official SDK of the Model Context Protocol, in both its major versions.
 //! - [`browser::Browser`]: a real Chromium in front of the control center; [`cable::Cable`]: the line between both, to be cut.
 //! - [`models::Models`]: a server of language models that says what the test wants it to say.
 //! - [`architecture`]: the rules of who may import whom, as functions on source text.
@@ -70,6 +71,7 @@ pub mod docker;
 pub mod models;
 pub mod postgres;
 pub mod process;
+pub mod python;
 pub mod sim;
 mod skip;
 pub mod wait;

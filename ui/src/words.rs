@@ -420,6 +420,8 @@ pub const fn kind(kind: ResourceKind, number: u64) -> &'static str {
         (ResourceKind::Service, false) => "services",
         (ResourceKind::Database, true) => "database",
         (ResourceKind::Database, false) => "databases",
+        (ResourceKind::McpServer, true) => "MCP server",
+        (ResourceKind::McpServer, false) => "MCP servers",
     }
 }
 

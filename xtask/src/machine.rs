@@ -74,6 +74,14 @@ const NEEDS: &[Need] = &[
         there: || which("initdb").is_some() || has_debians_postgres(),
     },
     Need {
+        package: "python3-venv",
+        what: "every test with the Python SDK of the Model Context Protocol",
+        there: || {
+            which("python3").is_some()
+                && works(Command::new("python3").args(["-c", "import ensurepip, venv"]))
+        },
+    },
+    Need {
         package: "chromium",
         what: "every test of the control center in a real browser",
         there: || which("chromium").is_some() || which("google-chrome").is_some(),

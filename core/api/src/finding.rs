@@ -79,11 +79,15 @@ pub enum Problem {
     DnsUnreachable,
     /// The outside does not answer.
     OutsideUnreachable,
+    /// A server of the Model Context Protocol does not answer.
+    McpServerUnreachable,
+    /// A server of the Model Context Protocol answers, but can't list its tools.
+    McpToolsFailing,
 }
 
 impl Problem {
     /// Every problem.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::DockerUnreachable,
         Self::ContainerStopped,
         Self::RestartLoop,
@@ -101,6 +105,8 @@ impl Problem {
         Self::UnitFailed,
         Self::DnsUnreachable,
         Self::OutsideUnreachable,
+        Self::McpServerUnreachable,
+        Self::McpToolsFailing,
     ];
 
     /// The word used on the wire and in the configuration.
@@ -123,6 +129,8 @@ impl Problem {
             Self::UnitFailed => "unit_failed",
             Self::DnsUnreachable => "dns_unreachable",
             Self::OutsideUnreachable => "outside_unreachable",
+            Self::McpServerUnreachable => "mcp_server_unreachable",
+            Self::McpToolsFailing => "mcp_tools_failing",
         }
     }
 }

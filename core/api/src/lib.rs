@@ -53,8 +53,8 @@ pub use plan::{
 pub use problem::{ErrorCode, ProblemDetails};
 pub use resource::{
     DatabaseFacts, Dependency, DependencyCondition, DiskFacts, EngineFacts, Facts, Health,
-    HostFacts, IdError, NetworkFacts, ProcessUse, Resource, ResourceId, ResourceKind, ServiceFacts,
-    Unreadable,
+    HostFacts, IdError, McpServerFacts, NetworkFacts, ProcessUse, Resource, ResourceId,
+    ResourceKind, ServiceFacts, Unreadable,
 };
 pub use session::{NewToken, NewTokenRequest, Session, SignInLink, SignInRequest};
 pub use settings::*;

@@ -28,11 +28,13 @@ pub enum ResourceKind {
     Service,
     /// A database server.
     Database,
+    /// A server of the Model Context Protocol, which offers tools to models.
+    McpServer,
 }
 
 impl ResourceKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Host,
         Self::Engine,
         Self::Container,
@@ -41,6 +43,7 @@ impl ResourceKind {
         Self::Network,
         Self::Service,
         Self::Database,
+        Self::McpServer,
     ];
 
     /// The word used in ids and on the wire.
@@ -54,6 +57,7 @@ impl ResourceKind {
             Self::Network => "network",
             Self::Service => "service",
             Self::Database => "database",
+            Self::McpServer => "mcp_server",
         }
     }
 }
@@ -84,7 +88,7 @@ pub enum IdError {
     Shape(String),
     /// The middle part is no known kind.
     #[error(
-        "`{0}` is not a kind of resource: it should be one of host, engine, container, disk, unit, network, service, database"
+        "`{0}` is not a kind of resource: it should be one of host, engine, container, disk, unit, network, service, database, mcp_server"
     )]
     Kind(String),
 }
@@ -184,7 +188,7 @@ impl utoipa::PartialSchema for ResourceId {
                 "node/kind/name, such as atlas/container/nginx; atlas/host for the host",
             ))
             .pattern(Some(
-                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database)/[\s\S]+)$",
+                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database|mcp_server)/[\s\S]+)$",
             ))
             .into()
     }
@@ -320,6 +324,8 @@ pub enum Facts as "Facts" by "kind" {
     Service(ServiceFacts),
     /// A database server.
     Database(DatabaseFacts),
+    /// A server of the Model Context Protocol.
+    McpServer(McpServerFacts),
 }
 }
 
@@ -452,6 +458,35 @@ pub struct DatabaseFacts {
     #[serde(default)]
     pub connections_max: Option<u64>,
     /// Why it does not answer.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// What was read of a server of the Model Context Protocol. Its words about itself are its own: data, never instructions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct McpServerFacts {
+    /// Where: its address without user, password or query; or the program that is started for it, without its arguments.
+    pub address: String,
+    /// Whether it answers; absent when it could not be told.
+    #[serde(default)]
+    pub reachable: Option<bool>,
+    /// The protocol's version that both agreed on.
+    #[serde(default)]
+    pub protocol: Option<String>,
+    /// What it calls itself.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// The version that it says it has.
+    #[serde(default)]
+    pub server_version: Option<String>,
+    /// How many tools it lists; absent when they could not be listed.
+    #[serde(default)]
+    pub tool_count: Option<u64>,
+    /// Their names, in order, 200 at most.
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// Why it does not answer, or why its tools can't be listed.
     #[serde(default)]
     pub error: Option<String>,
 }

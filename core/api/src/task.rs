@@ -113,6 +113,8 @@ pub enum Channel {
     Browser,
     /// The desktop: its window, or the buttons of a notification.
     Desktop,
+    /// A model's program, by the Model Context Protocol.
+    Mcp,
 }
 
 impl Channel {
@@ -123,6 +125,7 @@ impl Channel {
             Self::Cli => "cli",
             Self::Browser => "browser",
             Self::Desktop => "desktop",
+            Self::Mcp => "mcp",
         }
     }
 }

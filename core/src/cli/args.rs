@@ -214,6 +214,14 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward sign-in\n  steward sign-in --url https://atlas:9470 --ca tls-cert.pem --token …"
     )]
     SignIn,
+    /// Offer the agent to a model's program, by the Model Context Protocol over standard input and output
+    ///
+    /// To be started by such a program, not by hand: give it `steward mcp` as the command of a server. It reads everything; with a token
+    /// of role operator it can also approve, reject and heal. An agent offers the same at /mcp of its address.
+    #[command(
+        after_help = "Example:\n  claude mcp add steward -- steward mcp\n  STEWARD_TOKEN=… steward mcp --url http://atlas:9470     for an agent elsewhere"
+    )]
+    Mcp,
     /// List, make or revoke tokens: who may sign in, and as what
     ///
     /// viewer: reads.  operator: also approves, rejects and heals.  admin: may do everything, and alone makes and revokes tokens.
@@ -270,7 +278,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct ResourcesArgs {
-    /// Only of this kind: host, engine, container, disk, unit, network, service, database
+    /// Only of this kind: host, engine, container, disk, unit, network, service, database, mcp_server
     #[arg(long, value_name = "KIND", value_parser = ResourceKind::from_str)]
     pub(crate) kind: Option<ResourceKind>,
     /// Only in this health: healthy, degraded, unhealthy, restarting, stopped, unknown

@@ -108,8 +108,8 @@ pub(crate) fn read_token(dir: &Path) -> Result<SecretString, Failure> {
     }
 }
 
-/// A client for the agent that is meant.
-pub(crate) fn connect(global: &Global) -> Result<Client, Failure> {
+/// A client for the agent that is meant, through this channel.
+pub(crate) fn connect(global: &Global, channel: Channel) -> Result<Client, Failure> {
     let admin = std::env::var("STEWARD_ADMIN_TOKEN")
         .ok()
         .filter(|token| !token.is_empty())
@@ -117,7 +117,7 @@ pub(crate) fn connect(global: &Global) -> Result<Client, Failure> {
     let dirs = data_dirs();
     let (url, token) = choose(global, &dirs, admin)?;
     let trust = trust(global, &dirs, &url)?;
-    Ok(Client::trusting(&trust, &url, token, Channel::Cli)?)
+    Ok(Client::trusting(&trust, &url, token, channel)?)
 }
 
 /// Whose certificate to believe for this address: what was named; for the agent on this machine the one that it left here; else the

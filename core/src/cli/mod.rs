@@ -15,6 +15,7 @@ mod follow;
 #[cfg(test)]
 mod golden;
 mod lists;
+mod mcp;
 mod models;
 mod output;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tokens;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use steward_api::Channel;
 
 use self::{
     args::{Cli, Command, Global},
@@ -48,7 +50,12 @@ struct Context {
 
 impl Context {
     fn connect(&self) -> Result<Client, Failure> {
-        connect::connect(&self.global)
+        self.connect_as(Channel::Cli)
+    }
+
+    /// The same for what speaks through another channel.
+    fn connect_as(&self, channel: Channel) -> Result<Client, Failure> {
+        connect::connect(&self.global, channel)
     }
 
     fn config(&self) -> Result<Config, Failure> {
@@ -118,16 +125,13 @@ fn start_log(log: &Log, verbose: u8) -> Result<(), Failure> {
         1 => "steward=debug,info",
         _ => "steward=trace,debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+    // Libraries that tell of every message, or of what servers answer; what matters of it is said by Steward itself, cleared of secrets.
+    let directives = format!("rmcp=off,async_openai=off,{level}");
+    let filter = tracing_subscriber::EnvFilter::try_new(&directives).map_err(|error| {
         Failure::usage(format!(
             "log.level: `{level}` is not a level or filter: {error}"
         ))
     })?;
-    // It would log what servers of language models answer; what matters of that is recorded, cleared of secrets.
-    let filter = match "async_openai=off".parse() {
-        Ok(off) => filter.add_directive(off),
-        Err(_) => filter,
-    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -159,6 +163,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Diagnose(args) => models::diagnose(context, args).await,
         Command::Choose(args) => models::choose(context, args).await,
         Command::SignIn => sign_in::sign_in(context).await,
+        Command::Mcp => Box::pin(mcp::mcp(context)).await,
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,

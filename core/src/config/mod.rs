@@ -70,6 +70,8 @@ pub struct Config {
     pub network: Network,
     /// HTTP endpoints to watch, besides those that container labels name.
     pub services: Vec<Service>,
+    /// Servers of the Model Context Protocol to watch.
+    pub mcp: Mcp,
     /// Databases to watch, besides those found among the containers.
     pub databases: Databases,
     /// The language models.

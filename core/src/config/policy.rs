@@ -197,6 +197,8 @@ pub fn default_strategy(problem: Problem) -> Vec<StrategyStep> {
         | Problem::HostCpu
         | Problem::HostMemory
         | Problem::DnsUnreachable
-        | Problem::OutsideUnreachable => Vec::new(),
+        | Problem::OutsideUnreachable
+        | Problem::McpServerUnreachable
+        | Problem::McpToolsFailing => Vec::new(),
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn between(
     rules.times(config);
     rules.names(config);
     rules.scripts(config);
+    rules.mcp(config);
     rules.windows(config);
     rules.tls(config);
     rules.faults
@@ -274,6 +275,67 @@ impl Rules<'_> {
                     (
                         format!("\"files\" does not go without {key}"),
                         format!("add {key} = \"/…\", or make it \"generated\" to have Steward make a certificate for itself"),
+                    )
+                });
+            }
+        }
+    }
+
+    fn mcp(&mut self, config: &Config) {
+        let servers: Vec<_> = config.mcp.servers.iter().map(|s| s.name.as_str()).collect();
+        self.unique("mcp.servers", &servers);
+        for (index, server) in config.mcp.servers.iter().enumerate() {
+            let key = format!("mcp.servers[{index}]");
+            match (&server.url, &server.command) {
+                (Some(_), Some(_)) => self.blame(&[&format!("{key}.command"), &key], |_| {
+                    (
+                        "it has a url and a command".to_owned(),
+                        "it should have one of the two: a url for a server over HTTP, a command for a program to start".to_owned(),
+                    )
+                }),
+                (None, None) => self.blame(&[&format!("{key}.name"), &key], |_| {
+                    (
+                        format!("the server \"{}\" can't be reached by anything", server.name),
+                        "add url = \"http://…/mcp\", or command = \"…\" for a program to start".to_owned(),
+                    )
+                }),
+                (Some(_), None) => {
+                    for (name, given) in [
+                        ("args", !server.args.is_empty()),
+                        ("env", !server.env.is_empty()),
+                        ("pass_env", !server.pass_env.is_empty()),
+                    ] {
+                        if given {
+                            self.blame(&[&format!("{key}.{name}"), &key], |_| {
+                                (
+                                    format!("{name} is for a program, and this server has a url"),
+                                    "leave it out".to_owned(),
+                                )
+                            });
+                        }
+                    }
+                }
+                (None, Some(_)) => {
+                    for (name, given) in [
+                        ("token_file", server.token_file.is_some()),
+                        ("token_env", server.token_env.is_some()),
+                    ] {
+                        if given {
+                            self.blame(&[&format!("{key}.{name}"), &key], |_| {
+                                (
+                                    format!("{name} is for a url, and this server is a program"),
+                                    "leave it out; a program gets its secrets by env or pass_env".to_owned(),
+                                )
+                            });
+                        }
+                    }
+                }
+            }
+            if server.token_file.is_some() && server.token_env.is_some() {
+                self.blame(&[&format!("{key}.token_env"), &key], |_| {
+                    (
+                        "it has a token_file and a token_env".to_owned(),
+                        "it should have one of the two".to_owned(),
                     )
                 });
             }

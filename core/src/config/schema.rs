@@ -225,6 +225,33 @@ pub(super) static ROOT: Kind = Kind::Table(&[
         ),
     ),
     key(
+        "mcp",
+        Kind::Table(&[key(
+            "servers",
+            Kind::List(
+                0,
+                &Kind::Table(&[
+                    must("name", NAME),
+                    key("url", Kind::Text(text::HTTP_URL)),
+                    key("command", Kind::Text(text::PART_OF_COMMAND)),
+                    key("args", Kind::List(0, &Kind::Text(text::PART_OF_COMMAND))),
+                    key(
+                        "env",
+                        Kind::Map(
+                            Names::Free(text::VARIABLE),
+                            &Kind::Secret(text::PART_OF_COMMAND),
+                        ),
+                    ),
+                    key("pass_env", Kind::List(0, &Kind::Text(text::VARIABLE))),
+                    key("token_file", Kind::Text(text::FILE)),
+                    key("token_env", Kind::Text(text::VARIABLE)),
+                    key("container", Kind::Text(text::CONTAINER)),
+                    key("timeout", Kind::Time(INSTANT, MINUTE)),
+                ]),
+            ),
+        )]),
+    ),
+    key(
         "databases",
         Kind::Table(&[
             key("discover", Kind::Flag),

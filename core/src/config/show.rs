@@ -26,6 +26,14 @@ pub(super) fn secret<S: Serializer>(url: &SecretString, serializer: S) -> Result
     serializer.serialize_str(&secrets(url.expose_secret()))
 }
 
+/// Serialises values that may be secrets: their names alone.
+pub(super) fn hidden_values<S: Serializer>(
+    values: &BTreeMap<String, SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.keys().map(|name| (name, MARK)))
+}
+
 /// As [`secret`], for one that may not be there; then it is skipped.
 pub(super) fn optional_secret<S: Serializer>(
     url: &Option<SecretString>,
@@ -53,6 +61,9 @@ pub fn describe(config: &Config) -> String {
     }
     for script in shown.scripts.values_mut() {
         strike_arguments(&mut script.command);
+    }
+    for server in &mut shown.mcp.servers {
+        strike_arguments(&mut server.args);
     }
     let file = config.file.as_ref().map_or_else(
         || "none: built-in values and the environment".to_owned(),
@@ -125,6 +136,18 @@ fn values(config: &Config) -> BTreeMap<String, toml::Value> {
     let text = |url: &SecretString| toml::Value::String(url.expose_secret().to_owned());
     if let Some(url) = &config.database.url {
         found.insert("database.url".to_owned(), text(url));
+    }
+    let variables = config
+        .mcp
+        .servers
+        .iter()
+        .flat_map(|server| server.env.values());
+    let variables = toml::Value::Array(variables.map(text).collect());
+    if let Some(shown) = found.remove("mcp.servers") {
+        found.insert(
+            "mcp.servers".to_owned(),
+            toml::Value::Array(vec![shown, variables]),
+        );
     }
     let urls = config.databases.postgres.iter();
     let urls = toml::Value::Array(urls.map(|target| text(&target.url)).collect());

@@ -23,6 +23,12 @@ pub(super) const SCRIPT_NAME: TextRule = TextRule {
     holds: |text| is_name(text, "-_"),
 };
 
+/// The name of an environment variable.
+pub(super) const VARIABLE: TextRule = TextRule {
+    right: "the name of an environment variable: letters, digits and `_`, not beginning with a digit",
+    holds: |text| is_name(text, "_") && !text.starts_with(|first: char| first.is_ascii_digit()),
+};
+
 /// The name of a container.
 pub(super) const CONTAINER: TextRule = TextRule {
     right: "the name of a container, without a slash",

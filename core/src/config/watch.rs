@@ -2,7 +2,9 @@
 //!
 //! Shapes only; what is allowed in a value is in [`super::schema`].
 
-use secrecy::SecretString;
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{Span, show, span};
@@ -169,6 +171,80 @@ pub struct PostgresTarget {
     /// The container that it runs in, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+}
+
+/// Servers of the Model Context Protocol to watch.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mcp {
+    /// The servers.
+    pub servers: Vec<McpServer>,
+}
+
+/// A server of the Model Context Protocol to watch: either at a URL, or a program that speaks over its standard input and output.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct McpServer {
+    /// Its name among them.
+    pub name: String,
+    /// Where, over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Or the program to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The program's arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Variables for the program, besides the few that every program needs.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "show::hidden_values"
+    )]
+    pub env: BTreeMap<String, SecretString>,
+    /// Variables of the agent's own that the program gets too, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pass_env: Vec<String>,
+    /// The file with the token for the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// Or the variable of the agent's own that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_env: Option<String>,
+    /// The container that it runs in, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// How long connecting and one answer may take together; 10 s by default.
+    #[serde(default = "ten_seconds", with = "span")]
+    pub timeout: Span,
+}
+
+/// Secrets are compared too.
+impl PartialEq for McpServer {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            url,
+            command,
+            args,
+            env,
+            pass_env,
+            token_file,
+            token_env,
+            container,
+            timeout,
+        } = self;
+        let same_env = env.len() == other.env.len()
+            && env.iter().zip(&other.env).all(|(one, another)| {
+                one.0 == another.0 && one.1.expose_secret() == another.1.expose_secret()
+            });
+        same_env
+            && (name, url, command, args) == (&other.name, &other.url, &other.command, &other.args)
+            && (pass_env, token_file, token_env)
+                == (&other.pass_env, &other.token_file, &other.token_env)
+            && (container, timeout) == (&other.container, &other.timeout)
+    }
 }
 
 /// From where on something is wrong. Percentages are 0–100.

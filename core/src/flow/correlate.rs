@@ -556,6 +556,8 @@ const fn can_be_an_effect(problem: Problem) -> bool {
             | Problem::EndpointSlow
             | Problem::DatabaseUnreachable
             | Problem::DatabaseConnections
+            | Problem::McpServerUnreachable
+            | Problem::McpToolsFailing
     )
 }
 

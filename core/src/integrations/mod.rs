@@ -3,5 +3,6 @@
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod mcp;
 pub mod network;
 pub mod postgres;

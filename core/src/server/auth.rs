@@ -52,6 +52,7 @@ pub(super) fn authorise(
     let channel = match headers.get(CHANNEL_HEADER) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"cli") => Channel::Cli,
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"desktop") => Channel::Desktop,
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"mcp") => Channel::Mcp,
         _ => Channel::Http,
     };
     let caller = Caller {

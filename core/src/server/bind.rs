@@ -275,8 +275,20 @@ pub(super) struct By {
     pub(super) session: Option<Key>,
 }
 
+/// Through which channel a request made in process speaks, whatever its headers say. No request from outside can carry it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Through(pub(super) Channel);
+
 /// The caller of a request, where the role allows it. A token in a header decides; only without one does a cookie count.
 pub(super) fn authorised(app: &App, parts: &Parts, needed: Role) -> Result<By, Refusal> {
+    let mut by = known_by(app, parts, needed)?;
+    if let Some(Through(channel)) = parts.extensions.get() {
+        by.caller.channel = *channel;
+    }
+    Ok(by)
+}
+
+fn known_by(app: &App, parts: &Parts, needed: Role) -> Result<By, Refusal> {
     let sessions = &app.web.sessions;
     let key = sessions
         .presented(&parts.headers)
@@ -363,14 +375,7 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(
 /// The JSON body as the endpoint's input; an empty body means `{}`. A field that means nothing is refused: a misspelt `plan_hash`
 /// must not approve whatever plan there is.
 async fn json<T: serde::de::DeserializeOwned>(body: Body, fields: &[String]) -> Result<T, Refusal> {
-    let bytes = tokio::time::timeout(BODY_ARRIVES, whole(body))
-        .await
-        .map_err(|_| {
-            Refusal::bad_request(format!(
-                "The body did not arrive within {} s",
-                BODY_ARRIVES.as_secs()
-            ))
-        })??;
+    let bytes = in_time(body).await?;
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) {
         Bytes::from_static(b"{}")
     } else {
@@ -392,6 +397,18 @@ async fn json<T: serde::de::DeserializeOwned>(body: Body, fields: &[String]) -> 
             let text = rejection.body_text();
             refused(text.split_once(": ").map_or(&*text, |(_, reason)| reason))
         })
+}
+
+/// The body, where it is not too large and comes within its time.
+pub(super) async fn in_time(body: Body) -> Result<Bytes, Refusal> {
+    tokio::time::timeout(BODY_ARRIVES, whole(body))
+        .await
+        .map_err(|_| {
+            Refusal::bad_request(format!(
+                "The body did not arrive within {} s",
+                BODY_ARRIVES.as_secs()
+            ))
+        })?
 }
 
 /// The body, where it is not too large.

@@ -1,4 +1,4 @@
-//! The HTTP server: the contract's endpoints, the event stream, Prometheus metrics, the OpenAPI document and the control center's files, thin over the engine.
+//! The HTTP server: the contract's endpoints, the event stream, Prometheus metrics, the OpenAPI document, the Model Context Protocol and the control center's files, thin over the engine.
 //!
 //! What flows through: requests in; each is authorised, its input read, handed to the engine's [`Handle`] or to the journal's
 //! projections, and the answer written out as JSON. What it never does: decide anything, keep state of its own beyond counters that
@@ -11,6 +11,7 @@ mod bind;
 mod error;
 mod events;
 mod gate;
+mod mcp;
 mod openapi;
 mod prometheus;
 mod routes;
@@ -37,7 +38,7 @@ use axum::{
     http::{HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
     serve::{Listener, ListenerExt as _, TapIo},
 };
 use futures_util::FutureExt as _;
@@ -160,10 +161,17 @@ fn assemble(handle: Handle, tokens: Tokens, web: Web, shutdown: CancellationToke
         verifying: Semaphore::new(1),
         streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         last_seq: AtomicI64::new(0),
-        shutdown,
+        shutdown: shutdown.clone(),
     });
+    let contract = guarded(routes::contract()).with_state(Arc::clone(&app));
+    let door = Arc::new(mcp::Door::new(Arc::clone(&app), contract, shutdown));
+    let spoken = move |request: Request| {
+        let door = Arc::clone(&door);
+        async move { door.answer(request).await }
+    };
     guarded(
         routes::contract()
+            .route(crate::mcp::PATH, post(spoken))
             .route(EVENTS_PATH, get(events::stream))
             .route(METRICS_PATH, get(prometheus::scrape))
             .route(OPENAPI_PATH, get(openapi_json))

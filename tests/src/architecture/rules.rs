@@ -23,7 +23,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("notify", &["ports", "config", "redact"]),
     ("engine", &["flow", "ports", "config", "redact"]),
     ("store", &["ports"]),
-    ("server", &["engine", "ports", "config", "redact"]),
+    ("mcp", &[]),
+    ("server", &["engine", "ports", "config", "redact", "mcp"]),
     ("client", &[]),
     (
         "wire",
@@ -41,7 +42,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("cli", &["wire", "client", "config", "redact"]),
+    ("cli", &["wire", "client", "config", "redact", "mcp"]),
 ];
 
 /// Files of the flow that do I/O; all others of it are pure.

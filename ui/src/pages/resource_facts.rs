@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use steward_api::{
     ContainerFacts, ContainerHealth, ContainerStatus, DatabaseFacts, EngineFacts, Facts, HostFacts,
-    Resource, ResourceId, RestartPolicy,
+    McpServerFacts, Resource, ResourceId, RestartPolicy,
 };
 
 use crate::{app::App, components::text, format, route::Route};
@@ -58,8 +58,40 @@ pub(super) fn facts(app: App, resource: &Resource) -> Vec<AnyView> {
             );
         }
         Facts::Database(database) => of_database(database, &mut rows),
+        Facts::McpServer(server) => of_mcp_server(server, &mut rows),
     }
     rows
+}
+
+fn of_mcp_server(server: &McpServerFacts, rows: &mut Vec<AnyView>) {
+    rows.push(plain("Address", server.address.clone()));
+    let answers = match server.reachable {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known",
+    };
+    rows.push(plain("Answers", answers));
+    let called = match (&server.server_name, &server.server_version) {
+        (Some(name), Some(version)) => Some(format!("{name} {version}")),
+        (Some(name), None) => Some(name.clone()),
+        (None, _) => None,
+    };
+    rows.extend(called.map(|name| plain("Calls itself", name)));
+    rows.extend(
+        server
+            .protocol
+            .clone()
+            .map(|version| plain("Protocol", version)),
+    );
+    let tools = server.tool_count.map_or_else(
+        || "could not be listed".to_owned(),
+        |number| format::count(number, "tool"),
+    );
+    rows.push(plain("Offers", tools));
+    if !server.tools.is_empty() {
+        rows.push(plain("Tools", listed(&server.tools)));
+    }
+    rows.extend(server.error.clone().map(|error| plain("Error", error)));
 }
 
 fn listed(all: &[String]) -> String {

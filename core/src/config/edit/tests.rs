@@ -72,6 +72,7 @@ fn every_offered_setting_is_known_and_none_is_dangerous() {
             "docker.host",
             "docker.only_label",
             "databases.postgres",
+            "mcp",
         ] {
             let below = offer.key.strip_prefix(never);
             assert!(
@@ -110,6 +111,8 @@ fn what_is_not_offered_cannot_be_reached_by_any_spelling() {
         "services",
         "databases.postgres",
         "databases",
+        "mcp.servers",
+        "mcp",
         "log.level",
         "",
         ".",

@@ -118,6 +118,26 @@ static ROWS: &[Row] = &[
         reasoning: "all configured targets failed in several readings",
         advice: "Check the router and the provider.",
     },
+    Row {
+        id: "mcp-server-down",
+        problem: Problem::McpServerUnreachable,
+        cause: "The server does not run, can't be reached, or does not speak the Model Context Protocol",
+        action: None,
+        urgency: Urgency::Medium,
+        confidence: 60,
+        reasoning: "it gave no answer in several readings, each with a new connection",
+        advice: "Check its address or its command under [[mcp.servers]], its token, and its own log.",
+    },
+    Row {
+        id: "mcp-tools-failing",
+        problem: Problem::McpToolsFailing,
+        cause: "The server runs, but fails when it is asked for its tools",
+        action: None,
+        urgency: Urgency::Medium,
+        confidence: 60,
+        reasoning: "it agreed on a version of the protocol, then the list of its tools failed in several readings",
+        advice: "Look at its own log; it may lack what its tools need, or the token may not allow to list them.",
+    },
 ];
 
 /// The general patterns.

@@ -34,6 +34,7 @@ pub(super) fn source_of(kind: ResourceKind) -> &'static str {
         ResourceKind::Network => "network",
         ResourceKind::Service => "http",
         ResourceKind::Database => "postgres",
+        ResourceKind::McpServer => "mcp",
     }
 }
 
@@ -115,7 +116,7 @@ impl Stage {
             ResourceKind::Unit => Facts::Unit {
                 description: String::new(),
             },
-            ResourceKind::Host | ResourceKind::Engine => return false,
+            ResourceKind::Host | ResourceKind::Engine | ResourceKind::McpServer => return false,
         };
         let mut made = resource(id.clone(), facts, at);
         if kind == ResourceKind::Unit {

@@ -7,6 +7,7 @@ mod contract;
 mod events;
 pub(super) mod fixture;
 mod fuzz;
+mod mcp;
 mod refusals;
 mod robustness;
 mod world;
