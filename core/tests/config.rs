@@ -158,6 +158,7 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
     assert_eq!(
         diff(&nothing, &full),
         [
+            "advisor.models",
             "autonomy.actions.prune_build_cache",
             "autonomy.actions.stop_container",
             "autonomy.resources",
@@ -373,6 +374,15 @@ fn a_readable_file_with_a_password_is_warned_about() {
             .iter()
             .any(|warning| warning.contains("may change it"))
     );
+    // So are the key of a language model, and what an MCP server is given.
+    let text = "[[advisor.models]]\nname = \"m\"\nurl = \"https://example.org/v1\"\napi_key = \"hunter2\"\n[[mcp.servers]]\nname = \"s\"\ncommand = \"/bin/cat\"\nenv = { API_TOKEN = \"hunter2hunter2\" }\n";
+    fs::write(&file.path, text).unwrap();
+    let warnings = of(0o644).join("\n");
+    for key in ["advisor.models[0].api_key", "mcp.servers[0].env"] {
+        assert!(warnings.contains(key), "{key} in {warnings}");
+    }
+    assert!(!warnings.contains("hunter2"), "{warnings}");
+    assert_eq!(of(0o600), Vec::<String>::new());
     // The password of a variable is not in the file.
     fs::write(&file.path, "").unwrap();
     let variable = [("STEWARD_DATABASE_URL", "postgres://a:hunter2@db/a")];

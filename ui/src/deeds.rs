@@ -5,8 +5,9 @@
 
 use leptos::prelude::*;
 use steward_api::{
-    ApproveRequest, ApproveTask, Autonomy, AutonomyRequest, GetTask, HealContainer, HealReply,
-    Nothing, RejectRequest, RejectTask, SetAutonomy, Task, TaskId,
+    ActionName, ApproveRequest, ApproveTask, AskForAction, AskRequest, Autonomy, AutonomyRequest,
+    GetTask, HealContainer, HealReply, Nothing, RejectRequest, RejectTask, ResourceId, SetAutonomy,
+    Task, TaskId,
 };
 
 use crate::{
@@ -98,6 +99,26 @@ pub(crate) async fn heal(app: App, container: &str) -> Result<HealReply, Failure
     let reply = app
         .call::<HealContainer>(Some(container), &Nothing {})
         .await?;
+    let _ = read_task(app, reply.task).await;
+    app.say(Tone::Good, reply.message.clone());
+    Ok(reply)
+}
+
+/// Asks for an action on a resource.
+///
+/// # Errors
+/// Where the agent refused.
+pub(crate) async fn ask_for(
+    app: App,
+    id: ResourceId,
+    action: ActionName,
+) -> Result<HealReply, Failure> {
+    let wish = AskRequest {
+        id,
+        action,
+        reason: String::new(),
+    };
+    let reply = app.call::<AskForAction>(None, &wish).await?;
     let _ = read_task(app, reply.task).await;
     app.say(Tone::Good, reply.message.clone());
     Ok(reply)

@@ -87,6 +87,14 @@ fn file(config: &Config, root: &Node, warnings: &mut Vec<String>) {
         .enumerate()
         .filter(|(_, model)| model.api_key.is_some())
         .map(|(index, _)| format!("advisor.models[{index}].api_key"));
+    // What is given to a program may be its key: that shows by the variable's name.
+    let given = config.mcp.servers.iter().enumerate().filter(|(_, server)| {
+        server
+            .env
+            .iter()
+            .any(|(name, value)| holds_password(&format!("{name}={}", value.expose_secret())))
+    });
+    let given = given.map(|(index, _)| format!("mcp.servers[{index}].env"));
     let holding: Vec<String> = config
         .database
         .url
@@ -96,6 +104,7 @@ fn file(config: &Config, root: &Node, warnings: &mut Vec<String>) {
         .filter(|(_, url)| holds_password(url.expose_secret()))
         .map(|(key, _)| key)
         .chain(keys)
+        .chain(given)
         .filter(|key| {
             root.at(key)
                 .is_some_and(|node| matches!(node.place, Place::File { .. }))

@@ -173,3 +173,66 @@ async fn a_heal_that_a_person_asks_for() -> Result<()> {
     assert_eq!(engine.count(&web.name, "restart"), 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_a_person_asks_for_on_what_works() -> Result<()> {
+    let lab = lab_or_skip!("do");
+    let web = lab.container("web").serve().start().await?;
+    web.wait_ready().await?;
+    let engine = lab.watch().await?;
+    let agent = Agent::for_lab(&lab).start().await?;
+    let well = |resource: &steward_api::Resource| resource.health == Health::Healthy;
+    agent
+        .wait_for_container(&web.name, "to be well", SOON, well)
+        .await?;
+    let offers: steward_api::Offers = agent.cli_json(&["do", &web.name]).await?;
+    let offered = |action| offers.actions.iter().any(|offer| offer.action == action);
+    ensure!(
+        offered(steward_api::ActionName::StopContainer),
+        "{offers:?}"
+    );
+    ensure!(
+        !offered(steward_api::ActionName::StartContainer),
+        "{offers:?}"
+    );
+    let viewer = secret_of(&agent, "viewer")?;
+    for (arguments, expected) in [
+        (vec!["do", web.name.as_str(), "start_container"], 5),
+        (vec!["do", web.name.as_str(), "explode"], 2),
+        (vec!["do", "no-such-thing"], 4),
+        (
+            vec![
+                "do",
+                web.name.as_str(),
+                "stop_container",
+                "--token",
+                &viewer,
+            ],
+            6,
+        ),
+    ] {
+        let output = agent.cli(&arguments).await?;
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {output:?}");
+    }
+
+    // Medium risk waits for a yes, though a person asked for it.
+    let asked = agent
+        .cli(&["do", &web.name, "stop_container", "--reason", "moving it"])
+        .await?;
+    assert_eq!(code(&asked), Some(0), "{asked:?}");
+    let task = question(&agent, &web).await?;
+    ensure!(task.why.contains("moving it"), "{}", task.why);
+    ensure!(web.state().await?.running, "nothing before the yes");
+    let yes = agent
+        .cli(&["approve", &task.id.to_string(), "--yes", "--wait"])
+        .await?;
+    assert_eq!(code(&yes), Some(0), "{yes:?}");
+    ensure!(!web.state().await?.running);
+    ensure!(engine.count(&web.name, "restart") == 0);
+    // It was Steward's own doing at a person's wish, so it is left as it is.
+    let stopped = |resource: &steward_api::Resource| resource.health == Health::Stopped;
+    agent
+        .wait_for_container(&web.name, "to be stopped", SOON, stopped)
+        .await?;
+    Ok(())
+}

@@ -13,6 +13,7 @@ mod nowhere;
 mod overview;
 pub(crate) mod parts;
 mod resource;
+mod resource_deeds;
 mod resource_facts;
 mod resource_parts;
 mod resources;

@@ -9,7 +9,7 @@ use steward_api::{
     ResourceStatistics, Role,
 };
 
-use super::{resource_facts, resource_parts};
+use super::{resource_deeds, resource_facts, resource_parts};
 use crate::{
     app::App,
     components::{
@@ -118,6 +118,7 @@ fn body(
     read: impl Fn() + Copy + Send + Sync + 'static,
 ) -> AnyView {
     let is_container = id.kind == ResourceKind::Container;
+    let health = Memo::new(move |_| entry.get().map(|entry| entry.health));
     let facts = move || {
         entry
             .get()
@@ -156,6 +157,14 @@ fn body(
                 {resource_parts::tasks(app, id.clone())}
             </div>
             <div class="stack">
+                {resource_deeds::section(
+                    app,
+                    &id,
+                    move || {
+                        health.track();
+                        app.store.readings.track();
+                    },
+                )}
                 <section aria-label="What was read">
                     {text::heading("What was read", None)} <div class="card">{facts}</div>
                 </section>
