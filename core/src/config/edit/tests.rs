@@ -72,6 +72,7 @@ fn every_offered_setting_is_known_and_none_is_dangerous() {
             "docker.host",
             "docker.only_label",
             "databases.postgres",
+            "advisor.models",
         ] {
             let below = offer.key.strip_prefix(never);
             assert!(
