@@ -13,6 +13,7 @@ use crate::{
     advisor,
     app::App,
     components::{loaded::Loaded, marks::sign, pages::Pages, text},
+    failure::Failure,
     format,
     route::Route,
     store::Part,
@@ -25,10 +26,17 @@ const AT_ONCE: u32 = 10;
 pub(super) fn of_incident(app: App, id: IncidentId) -> AnyView {
     let calls = Pages::new();
     let list = list(app, Some(id), calls);
+    // A lost line is told once, by the frame; that the agent refused is told here.
+    let is_refused = move || {
+        calls
+            .reading
+            .failure
+            .with(|failure| matches!(failure, Some(Failure::Refused(_))))
+    };
     view! {
         <section
             class="model-calls"
-            class:hidden=move || calls.items.with(Vec::is_empty)
+            class:hidden=move || calls.items.with(Vec::is_empty) && !is_refused()
             aria-label="What models were asked"
         >
             {text::heading("What models were asked about it", None)}

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use leptos::{prelude::*, task::spawn_local};
 use steward_api::{Diagnosis, ErrorCode, Incident, IncidentId, Role};
 
@@ -38,6 +39,9 @@ struct Section {
     question_failed: RwSignal<Option<Failure>>,
 }
 
+/// What became of the question that was asked then.
+type Answered = Option<(Timestamp, Outcome)>;
+
 impl Section {
     /// Whether whoever looks may choose and ask: as an operator, while it is not over.
     fn may_act(self) -> bool {
@@ -51,16 +55,22 @@ impl Section {
         self.busy.get() || !self.app.store.is_live()
     }
 
-    /// What became of the question.
-    fn outcome(self) -> Option<Outcome> {
+    /// What became of the question. Once it is answered that stays, also when the journal no longer holds the answer.
+    fn outcome(self, before: Option<&Answered>) -> Answered {
         let store = self.app.store;
         let asked = self.asked.get()?;
+        if let Some(Some((at, Outcome::Said(said)))) = before
+            && *at == asked.at
+        {
+            return Some((asked.at, Outcome::Said(said.clone())));
+        }
         let incident = self.incident.get()?;
         let now = store.now.get();
-        Some(store.read(&[Part::Journal], |world| {
+        let outcome = store.read(&[Part::Journal], |world| {
             let journal = world.journal.iter().map(AsRef::as_ref);
             advisor::outcome(&asked, &incident, journal, now)
-        }))
+        });
+        Some((asked.at, outcome))
     }
 
     /// Asks whether a diagnosis is to be put in force; the focus goes to the answer that changes nothing.
@@ -309,7 +319,8 @@ fn question(section: Section) -> AnyView {
         })
     });
     let may_act = Memo::new(move |_| section.may_act());
-    let outcome = Memo::new(move |_| section.outcome());
+    let answered = Memo::new(move |before| section.outcome(before));
+    let outcome = Memo::new(move |_| answered.get().map(|(_, outcome)| outcome));
     let is_looking = move || outcome.with(|outcome| *outcome == Some(Outcome::Looking));
     let since = move || {
         section
