@@ -5,6 +5,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -27,6 +28,8 @@ pub enum Says {
     Status(u16, String),
     /// It never answers.
     Nothing,
+    /// It is asked again in a moment: it thinks.
+    NotYet,
 }
 
 type Mind = dyn Fn(&Value) -> Says + Send + Sync;
@@ -111,7 +114,12 @@ async fn answer(
     seen.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(question.clone());
-    match mind(&question) {
+    let mut says = mind(&question);
+    while matches!(says, Says::NotYet) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        says = mind(&question);
+    }
+    match says {
         Says::Text(text) => {
             let reply = json!({
                 "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
@@ -120,7 +128,7 @@ async fn answer(
             response(200, reply.to_string())
         }
         Says::Status(status, body) => response(status, body),
-        Says::Nothing => std::future::pending().await,
+        Says::Nothing | Says::NotYet => std::future::pending().await,
     }
 }
 

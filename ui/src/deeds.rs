@@ -6,8 +6,9 @@
 use leptos::prelude::*;
 use steward_api::{
     ActionName, ApproveRequest, ApproveTask, AskForAction, AskRequest, Autonomy, AutonomyRequest,
-    GetTask, HealContainer, HealReply, Nothing, RejectRequest, RejectTask, ResourceId, SetAutonomy,
-    Task, TaskId,
+    ChooseDiagnosis, ChooseRequest, DiagnoseIncident, DiagnoseRequest, GetTask, HealContainer,
+    HealReply, IncidentId, Nothing, RejectRequest, RejectTask, ResourceId, SetAutonomy, Task,
+    TaskId, TriedModel, TryModel, TryModelRequest,
 };
 
 use crate::{
@@ -122,6 +123,46 @@ pub(crate) async fn ask_for(
     let _ = read_task(app, reply.task).await;
     app.say(Tone::Good, reply.message.clone());
     Ok(reply)
+}
+
+/// Has a model look at an incident; what it says comes through the event stream.
+///
+/// # Errors
+/// Where there is no model, or the agent refused.
+pub(crate) async fn diagnose(app: App, id: IncidentId) -> Result<(), Failure> {
+    let asked = DiagnoseRequest::default();
+    app.call::<DiagnoseIncident>(Some(&id.to_string()), &asked)
+        .await?;
+    Ok(())
+}
+
+/// Puts one of an incident's diagnoses in force.
+///
+/// # Errors
+/// Where the agent refused.
+pub(crate) async fn choose(
+    app: App,
+    id: IncidentId,
+    source: String,
+    name: String,
+) -> Result<(), Failure> {
+    let incident = app
+        .call::<ChooseDiagnosis>(Some(&id.to_string()), &ChooseRequest { source })
+        .await?;
+    app.store.change(|world| world.merge_incident(incident));
+    app.say(
+        Tone::Good,
+        format!("The diagnosis of {name} is in force now."),
+    );
+    Ok(())
+}
+
+/// Asks a model for a word, to see whether it answers, and how.
+///
+/// # Errors
+/// Where there is no such model, or the agent refused.
+pub(crate) async fn try_model(app: App, model: String) -> Result<TriedModel, Failure> {
+    app.call::<TryModel>(None, &TryModelRequest { model }).await
 }
 
 /// Puts a level of autonomy in force.

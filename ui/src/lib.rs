@@ -21,6 +21,7 @@ pub mod in_order;
 pub mod session;
 pub mod world;
 
+pub mod advisor;
 pub mod attention;
 pub mod filter;
 pub mod route;

@@ -386,10 +386,11 @@ pub const fn urgency(urgency: Urgency) -> &'static str {
     }
 }
 
-/// Who says so, of a diagnosis: `catalogue:log` → `the catalogue (log)`.
+/// Who says so, of a diagnosis: `catalogue:log` → `the catalogue (log)`, `model:qwen3` → `the model qwen3`.
 pub fn source(source: &str) -> String {
     match source.split_once(':') {
         Some(("catalogue", row)) => format!("the catalogue ({})", row.replace('-', " ")),
+        Some(("model", name)) => format!("the model {name}"),
         _ => source.to_owned(),
     }
 }

@@ -122,5 +122,7 @@ fn entries_lead_to_what_they_are_about() {
 #[test]
 fn sources_are_named_for_a_person() {
     assert_eq!(source("catalogue:exit-code"), "the catalogue (exit code)");
+    // A model's name may hold a colon itself.
+    assert_eq!(source("model:qwen3:8b"), "the model qwen3:8b");
     assert_eq!(source("llama3.2:3b"), "llama3.2:3b");
 }

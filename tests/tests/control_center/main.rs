@@ -4,6 +4,7 @@ mod alone;
 mod answers;
 mod connection;
 mod many;
+mod models;
 mod pages;
 mod settings;
 mod watching;

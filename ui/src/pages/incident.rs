@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use steward_api::{
-    Decision, Diagnosis, Evidence, Finding, GetIncident, GetTask, Incident, IncidentId,
-    IncidentQuery, IncidentState, ListIncidents, Nothing, Page, Severity, TimelineEntry,
+    Decision, Evidence, Finding, GetIncident, GetTask, Incident, IncidentId, IncidentQuery,
+    IncidentState, ListIncidents, Nothing, Page, Severity, TimelineEntry,
 };
 
-use super::resource_facts;
+use super::{calls, diagnoses, resource_facts};
 use crate::{
     app::App,
     components::{
@@ -50,15 +50,18 @@ pub(super) fn page(app: App, id: IncidentId) -> AnyView {
                 {format!(" / {id}")}
             </p>
             {move || match known.get() {
-                Some(incident) => untrack(|| body(app, &incident)),
+                Some(incident) => untrack(|| head(app, &incident)),
                 None => reading.show(read, || ().into_any()),
             }}
+            {diagnoses::section(app, id, known)}
+            {move || known.get().map(|incident| untrack(|| body(app, &incident)))}
+            {calls::of_incident(app, id)}
         </div>
     }
     .into_any()
 }
 
-fn body(app: App, incident: &Arc<Incident>) -> AnyView {
+fn head(app: App, incident: &Arc<Incident>) -> AnyView {
     let store = app.store;
     let state = match &incident.resolution {
         Some(end) => mark(marks::resolution(end.kind)),
@@ -88,19 +91,6 @@ fn body(app: App, incident: &Arc<Incident>) -> AnyView {
             </span>
         }
     });
-    let timeline: Vec<AnyView> = incident.timeline.iter().map(point).collect();
-    let findings: Vec<AnyView> = incident
-        .findings
-        .iter()
-        .map(|one| finding(app, one))
-        .collect();
-    let diagnoses: Vec<AnyView> = incident
-        .diagnoses
-        .iter()
-        .enumerate()
-        .map(|(at, one)| diagnosis(app, one, at == 0))
-        .collect();
-    let has_diagnosis = !diagnoses.is_empty();
     view! {
         <div class="heading">
             {text::title(incident.title.clone())}
@@ -112,6 +102,18 @@ fn body(app: App, incident: &Arc<Incident>) -> AnyView {
             <span>{format::plain(incident.problem.as_str())}</span>
             {severity_words(incident)} {times} {flaps}
         </p>
+    }
+    .into_any()
+}
+
+fn body(app: App, incident: &Arc<Incident>) -> AnyView {
+    let timeline: Vec<AnyView> = incident.timeline.iter().map(point).collect();
+    let findings: Vec<AnyView> = incident
+        .findings
+        .iter()
+        .map(|one| finding(app, one))
+        .collect();
+    view! {
         <div class="columns-2">
             <div class="stack">
                 <section aria-label="Time line">
@@ -128,22 +130,6 @@ fn body(app: App, incident: &Arc<Incident>) -> AnyView {
                 {tasks(app, incident)}
             </div>
             <div class="stack">
-                <section aria-label="Diagnosis" data-testid="diagnosis">
-                    {text::heading("Diagnosis", None)}
-                    {if has_diagnosis {
-                        diagnoses.into_any()
-                    } else {
-                        view! {
-                            <div class="card">
-                                {text::empty(
-                                    "No diagnosis yet.",
-                                    "It comes within seconds of the detection, with its evidence.",
-                                )}
-                            </div>
-                        }
-                            .into_any()
-                    }}
-                </section>
                 {incident.decision.as_ref().map(|one| decision(app, one))}
                 {affected(app, incident)} {before(app, incident)}
             </div>
@@ -177,7 +163,7 @@ fn point(entry: &TimelineEntry) -> AnyView {
     .into_any()
 }
 
-fn evidence(all: &[Evidence]) -> AnyView {
+pub(super) fn evidence(all: &[Evidence]) -> AnyView {
     if all.is_empty() {
         return ().into_any();
     }
@@ -210,38 +196,6 @@ fn finding(app: App, finding: &Finding) -> AnyView {
                 <span class="quiet small">" since " {text::ago(app.store, finding.since)}</span>
             </p>
             {evidence(&finding.evidence)}
-        </div>
-    }
-    .into_any()
-}
-
-fn diagnosis(_app: App, diagnosis: &Diagnosis, in_force: bool) -> AnyView {
-    let recommended = diagnosis.recommended_action.map_or_else(
-        || "nothing that Steward can do".to_owned(),
-        |action| format::plain(action.as_str()),
-    );
-    let advice =
-        (!diagnosis.advice.is_empty()).then(|| text::fact("You can", diagnosis.advice.clone()));
-    view! {
-        <div class="card diagnosis" class:earlier=!in_force>
-            <p class="strong">{diagnosis.diagnosis.clone()}</p>
-            <p class="meta">
-                <span>
-                    {format!(
-                        "{} % sure, says {}",
-                        diagnosis.confidence,
-                        words::source(&diagnosis.source),
-                    )}
-                </span>
-            </p>
-            <dl class="facts">
-                {text::fact("Because", diagnosis.reasoning.clone())}
-                {text::fact(
-                    "Recommends",
-                    format!("{recommended}, {}", words::urgency(diagnosis.urgency)),
-                )} {advice}
-            </dl>
-            {evidence(&diagnosis.evidence)}
         </div>
     }
     .into_any()

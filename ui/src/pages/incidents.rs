@@ -105,7 +105,7 @@ fn past_list(app: App) -> AnyView {
     };
     Effect::new(move |_| {
         store.readings.track();
-        severity.track();
+        severity.with(|_| ());
         read(true);
     });
     // What ended since the page was read comes from the stream.

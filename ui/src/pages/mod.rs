@@ -4,8 +4,10 @@
 //! asks. What it never does: keep a state of the world of its own.
 
 mod activity;
+mod calls;
 mod connection_forms;
 mod connections;
+mod diagnoses;
 mod incident;
 mod incidents;
 mod map;

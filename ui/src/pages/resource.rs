@@ -45,7 +45,7 @@ pub(super) fn page(app: App, id: &ResourceId) -> AnyView {
     // Once now, again whenever it or everything changed, and now and then for what no event tells.
     let health = Memo::new(move |_| entry.get().map(|entry| entry.health));
     Effect::new(move |_| {
-        health.track();
+        health.with(|_| ());
         store.readings.track();
         store.pulse.track();
         read();
@@ -161,7 +161,7 @@ fn body(
                     app,
                     &id,
                     move || {
-                        health.track();
+                        health.get();
                         app.store.readings.track();
                     },
                 )}

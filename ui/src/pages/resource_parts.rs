@@ -118,7 +118,7 @@ fn one_chart(app: App, id: ResourceId, metric: Metric, span: RwSignal<Span>) -> 
     Effect::new(move |_| {
         span.track();
         store.readings.track();
-        beat.track();
+        beat.with(|_| ());
         read();
     });
     history.show(read, move || {
@@ -162,7 +162,7 @@ pub(super) fn log(app: App, id: ResourceId) -> AnyView {
             .with(|tail| tail.as_ref().map(|tail| tail.lines.join("\n")))
     });
     Effect::new(move |_| {
-        lines.track();
+        lines.with(|_| ());
         if at_end.get_untracked() {
             browser::after(0, move || {
                 if let Some(Some(place)) = place.try_get_untracked() {
@@ -258,7 +258,7 @@ pub(super) fn tasks(app: App, id: ResourceId) -> AnyView {
         });
     };
     Effect::new(move |_| {
-        mine.track();
+        mine.with(|_| ());
         store.readings.track();
         read();
     });

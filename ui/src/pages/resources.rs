@@ -280,7 +280,7 @@ fn list(app: App, filter: Memo<ResourceFilter>, rows: Memo<Vec<Arc<Entry>>>) -> 
     let is_read = Memo::new(move |_| store.read(&[Part::Resources], |world| world.resources_read));
     // Another filter or order is another list: it begins at its top.
     Effect::new(move |_| {
-        filter.track();
+        filter.with(|_| ());
         browser::scroll_to_start(".list");
     });
     let window = Memo::new(move |_| {

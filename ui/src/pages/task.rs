@@ -49,7 +49,7 @@ pub(super) fn page(app: App, id: TaskId) -> AnyView {
                 {format!(" / {id}")}
             </p>
             {move || {
-                plan_known.track();
+                plan_known.with(|_| ());
                 untrack(|| match known.get() {
                     Some(task) => body(app, &task, known),
                     None => reading.show(read, || ().into_any()),

@@ -2,7 +2,7 @@
 //!
 //! This table is the list of what may be written over HTTP, so it must never hold a key that runs a program (`scripts`), that says where
 //! Steward keeps its things, listens or looks (`database`, `server`, `docker.host`, `docker.only_label`, `node`), or that may hold a
-//! secret (`services`, `databases.postgres`). A test keeps it so. Ranges, words and types are those of the loader's own table.
+//! secret (`services`, `databases.postgres`, `advisor.models`). A test keeps it so. Ranges, words and types are those of the loader's own table.
 
 use steward_api::{ActionName, Problem};
 
@@ -300,6 +300,66 @@ const RETENTION: &[Words] = &[
     ),
 ];
 
+const ADVISOR: &[Words] = &[
+    (
+        "advisor.enabled",
+        "Language models",
+        "Whether language models are asked at all. Steward works without any.",
+    ),
+    (
+        "advisor.discover",
+        "Find models",
+        "Whether to look for an Ollama or a llama.cpp server on this machine, on its usual port.",
+    ),
+    (
+        "advisor.diagnose",
+        "Ask by itself",
+        "About which incidents a model is asked without being told to: none, those that the catalogue is unsure of, or all. What it says \
+         is a second opinion; by itself it can only make Steward ask before it acts.",
+    ),
+    (
+        "advisor.unsure_below",
+        "Unsure below",
+        "Below this confidence the catalogue counts as unsure, percent.",
+    ),
+    (
+        "advisor.timeout",
+        "One answer",
+        "How long one answer of a model may take.",
+    ),
+    (
+        "advisor.retries",
+        "Tries again",
+        "How often a call that failed for a passing reason is tried again.",
+    ),
+    (
+        "advisor.daily_budget_usd",
+        "Daily budget",
+        "What may be spent in a day, US dollars; 0 lets only models be asked that cost nothing.",
+    ),
+    (
+        "advisor.keep_texts",
+        "Texts are kept for",
+        "How long what was sent to models and came back can be read. That a call was made, and what it cost, stays in the journal.",
+    ),
+    (
+        "advisor.privacy.logs_to_cloud",
+        "Logs to the cloud",
+        "Whether a cloud model may see lines of logs, and what health checks print. Secrets are seen by no model.",
+    ),
+    (
+        "advisor.privacy.configuration_to_cloud",
+        "Configuration to the cloud",
+        "Whether a cloud model may see how things are set up: images, commands, ports, limits, labels, networks. Names and addresses leave \
+         as stand-ins.",
+    ),
+    (
+        "advisor.privacy.security_to_cloud",
+        "Security to the cloud",
+        "Whether a cloud model may see what concerns security.",
+    ),
+];
+
 const MAINTENANCE: &[Words] = &[(
     "maintenance",
     "Maintenance windows",
@@ -369,6 +429,12 @@ pub(super) fn groups() -> Vec<Group> {
             fixed(WATCHED),
         ),
         group(
+            "advisor",
+            "Advisor",
+            "When language models are asked, what they may cost, and what may leave the house. The models themselves stand in the file.",
+            fixed(ADVISOR),
+        ),
+        group(
             "retention",
             "History",
             "How long the history of metrics is kept.",
@@ -436,5 +502,6 @@ pub(super) const FIXED: &[&[Words]] = &[
     WATCHED,
     NETWORK,
     RETENTION,
+    ADVISOR,
     MAINTENANCE,
 ];

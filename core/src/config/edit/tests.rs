@@ -73,6 +73,7 @@ fn every_offered_setting_is_known_and_none_is_dangerous() {
             "docker.only_label",
             "databases.postgres",
             "mcp",
+            "advisor.models",
         ] {
             let below = offer.key.strip_prefix(never);
             assert!(

@@ -148,7 +148,7 @@ pub(super) fn configuration(app: App) -> AnyView {
         })
     });
     Effect::new(move |_| {
-        told.track();
+        told.with(|_| ());
         form.read();
     });
     Effect::new(move |_| {

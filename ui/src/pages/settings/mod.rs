@@ -1,4 +1,4 @@
-//! Settings: the connection, the autonomy, how the agent does, and every setting of its that may be changed from here.
+//! Settings: the connection, the autonomy, how the agent and its models do, and every setting of its that may be changed from here.
 //!
 //! What flows through: the status and the settings in; changes are gathered in a draft, checked by the agent as they are typed, shown as
 //! lines of the file, and written when a person says so. What it never does: change anything before that.
@@ -6,6 +6,7 @@
 mod bar;
 mod fields;
 mod form;
+mod models;
 mod state;
 mod tokens;
 
@@ -59,7 +60,7 @@ pub(super) fn page(app: App) -> AnyView {
                     </section>
                 </div>
             </div>
-            {form::configuration(app)}
+            {models::section(app)} {form::configuration(app)}
         </div>
     }
     .into_any()
