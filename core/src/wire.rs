@@ -175,6 +175,7 @@ async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Starte
         Arc::clone(&clock),
         store.as_ref(),
         finished_calls,
+        board.reader(),
         stopping.clone(),
     )
     .await?;

@@ -262,8 +262,10 @@ fn start_log() {
     use std::io::IsTerminal as _;
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let level = if wanted.is_empty() { "info" } else { &wanted };
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // As the agent's own: these tell of every message, or of what servers answer.
+    const QUIET: &str = "rmcp=off,async_openai=off";
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{level}"))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{QUIET},info")));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -143,11 +143,11 @@ pub(crate) async fn diagnose(app: App, id: IncidentId) -> Result<(), Failure> {
 pub(crate) async fn choose(
     app: App,
     id: IncidentId,
-    source: String,
+    choice: ChooseRequest,
     name: String,
 ) -> Result<(), Failure> {
     let incident = app
-        .call::<ChooseDiagnosis>(Some(&id.to_string()), &ChooseRequest { source })
+        .call::<ChooseDiagnosis>(Some(&id.to_string()), &choice)
         .await?;
     app.store.change(|world| world.merge_incident(incident));
     app.say(

@@ -279,6 +279,9 @@ pub struct DiagnoseRequest {
 pub struct ChooseRequest {
     /// Whose: the `source` of the diagnosis.
     pub source: String,
+    /// The cause that was seen, as its `diagnosis` says it; refused where it says something else by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<String>,
 }
 
 /// Asks a model for a word, to see whether it answers, and how.

@@ -59,6 +59,8 @@ pub(super) struct Manner {
     /// How often a call that failed for a passing reason is tried again.
     pub(super) retries: u32,
     pub(super) patience: Patience,
+    /// Whether it is asked also while it rests: a person wants this very one.
+    pub(super) is_wished: bool,
 }
 
 /// Asks one model. The answer's record is open: who judges the answer closes it.
@@ -78,13 +80,26 @@ pub(super) async fn ask(
     let mut wait = FIRST_WAIT;
     let mut tries_left = manner.retries;
     loop {
-        let _turn = model.turn().await;
+        let _turn = tokio::time::timeout(manner.limit, model.turn())
+            .await
+            .map_err(|_| "it had no hand free in time".to_owned())?;
+        let began = shared.clock.now();
+        // It may have failed too often while this one waited for its turn.
+        if !manner.is_wished && !model.health().may_be_asked(began) {
+            return Err("it failed too often and rests".to_owned());
+        }
         let prepared = model.prepare(request).await;
         let with_schema = prepared.with_schema;
         let mut record = Record::open(shared, model, request, manner, prepared.body.to_string())
             .ok_or("what is left of today's budget does not suffice")?;
         let called = model.call(prepared, manner.limit).await;
-        record.came_back(&called.received, called.outcome.as_ref().ok());
+        let charges = match &called.outcome {
+            // It answered, though nothing could be made of it.
+            Err(CallFailure::Failed(failure)) => !failure.is_passing && failure.status.is_none(),
+            Err(CallFailure::TimedOut(_)) => true,
+            Ok(_) => false,
+        };
+        record.came_back(&called.received, called.outcome.as_ref().ok(), charges);
         let now = shared.clock.now();
         let failure = match called.outcome {
             Ok(answer) => {
@@ -121,7 +136,7 @@ pub(super) async fn ask(
                 tokio::time::sleep(pause).await;
             }
             None => {
-                model.failed(now, why.clone(), manner.patience);
+                model.failed(began, now, why.clone(), manner.patience);
                 return Err(why);
             }
         }
@@ -144,6 +159,11 @@ pub(super) struct Record {
     sent: String,
     received: String,
     began: Instant,
+    /// Tokens that it may have taken at most, sent and received.
+    most_in: u64,
+    most_out: u64,
+    /// Whether its tokens are known.
+    is_settled: bool,
     set_aside: u64,
     input_price: u64,
     output_price: u64,
@@ -186,6 +206,9 @@ impl Record {
             sent,
             received: String::new(),
             began: Instant::now(),
+            most_in: prompt_tokens,
+            most_out: u64::from(request.most_tokens),
+            is_settled: false,
             set_aside,
             input_price: model.spec.input_price,
             output_price: model.spec.output_price,
@@ -193,17 +216,27 @@ impl Record {
     }
 
     /// What came back, and how many tokens it was.
-    fn came_back(&mut self, received: &str, answer: Option<&Answer>) {
+    /// `charges`: nothing is known of the tokens, but the server may charge for them; then the worst is counted, so that the budget holds.
+    fn came_back(&mut self, received: &str, answer: Option<&Answer>, charges: bool) {
         self.received = received.chars().take(MOST_RECEIVED).collect();
         let Some(call) = &mut self.call else { return };
-        if let Some(answer) = answer {
-            call.prompt_tokens = answer.prompt_tokens.unwrap_or(call.prompt_tokens);
-            call.completion_tokens = answer
-                .completion_tokens
-                .unwrap_or_else(|| estimated_tokens(answer.text.chars().count()));
-        } else if received.is_empty() {
-            // Nothing came back: servers charge for what they answer.
-            call.prompt_tokens = 0;
+        self.is_settled = true;
+        match answer {
+            // What a server says of itself is believed within reason.
+            Some(answer) => {
+                let said = answer.prompt_tokens.unwrap_or(call.prompt_tokens);
+                call.prompt_tokens = said.min(self.most_in.saturating_mul(8));
+                let said = answer
+                    .completion_tokens
+                    .unwrap_or_else(|| estimated_tokens(answer.text.chars().count()));
+                call.completion_tokens = said.min(self.most_out.saturating_mul(32));
+            }
+            None if charges => {
+                call.prompt_tokens = self.most_in;
+                call.completion_tokens = self.most_out;
+            }
+            // It was refused or could not be sent: servers charge for what they answer.
+            None => call.prompt_tokens = 0,
         }
     }
 
@@ -216,6 +249,10 @@ impl Record {
         let Some(mut call) = self.call.take() else {
             return;
         };
+        if !self.is_settled {
+            // Broken off on its way: the server may go on and charge for it.
+            call.completion_tokens = self.most_out;
+        }
         call.result = result;
         call.error = error;
         call.took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -1,9 +1,10 @@
 //! Finding models on this machine: an Ollama or a llama.cpp server on its usual port.
 //!
-//! What is asked is harmless (a list of models), and what answers must say that it is such a server: anything else that listens there is
-//! never shown a log.
+//! What is asked is harmless (a list of models), and what answers must say that it is such a server. That is no proof: whoever may listen on
+//! this machine could say so. Where a container publishes the port of llama.cpp, which many programs use, it is not looked at. Models that
+//! an Ollama only passes on to somebody else's server are not taken.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -22,6 +23,9 @@ pub(super) enum Server {
     Ollama,
     LlamaCpp,
 }
+
+/// The port that llama.cpp's server takes by default.
+pub(super) const LLAMA_CPP_PORT: u16 = 8080;
 
 /// Where to look: the servers' own default ports.
 pub(super) const USUAL: [(Server, &str); 2] = [
@@ -49,14 +53,17 @@ async fn look_at(http: &reqwest::Client, server: Server, base: &str) -> Option<S
             .get("version")
             .is_some_and(Value::is_string),
     };
-    let model = offered(&list).into_iter().next()?;
+    let remote = match server {
+        Server::LlamaCpp => BTreeSet::new(),
+        Server::Ollama => remote(&get(http, &format!("{base}/api/tags")).await?),
+    };
     let name = match server {
         Server::Ollama => "ollama",
         Server::LlamaCpp => "llama.cpp",
     };
-    is_it.then(|| Spec {
+    let mut spec = Spec {
         name: name.to_owned(),
-        model,
+        model: String::new(),
         url: format!("{base}/v1"),
         key: SecretString::from(String::new()),
         class: ModelClass::Local,
@@ -66,7 +73,29 @@ async fn look_at(http: &reqwest::Client, server: Server, base: &str) -> Option<S
         output_price: 0,
         tools: None,
         unusable: None,
-    })
+    };
+    spec.model = offered(&list)
+        .into_iter()
+        .find(|name| spec.suits(name) && !remote.contains(name))?;
+    is_it.then_some(spec)
+}
+
+/// The models that an Ollama only passes on to somebody else's server.
+fn remote(tags: &Value) -> BTreeSet<String> {
+    let is_remote = |model: &&Value| {
+        ["remote_host", "remote_model"].iter().any(|key| {
+            model
+                .get(key)
+                .is_some_and(|value| !value.is_null() && value != "")
+        })
+    };
+    tags.get("models")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(is_remote)
+        .filter_map(|model| model.get("name")?.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn models(list: &Value) -> impl Iterator<Item = &Value> {

@@ -66,10 +66,19 @@ impl Health {
         self.answered_at = Some(now);
     }
 
-    /// It did not.
-    pub(super) fn failed(&mut self, now: Timestamp, error: String, patience: Patience) {
+    /// It did not, when asked at `began`. A call that was on its way when the rest began is no trial after it.
+    pub(super) fn failed(
+        &mut self,
+        began: Timestamp,
+        now: Timestamp,
+        error: String,
+        patience: Patience,
+    ) {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.error = Some(error);
+        if self.resting_until.is_some_and(|until| began < until) {
+            return;
+        }
         let tried_after_rest = self.rests > 0;
         if tried_after_rest || self.failures_in_a_row >= patience.failures {
             let rest = (0..self.rests).fold(patience.rest, |rest, _| {
@@ -101,19 +110,22 @@ mod tests {
         let mut health = Health::default();
         assert_eq!(health.state(at(0)), ModelState::Unknown);
         for _ in 0..2 {
-            health.failed(at(0), "no".to_owned(), PATIENCE);
+            health.failed(at(0), at(0), "no".to_owned(), PATIENCE);
             assert!(health.may_be_asked(at(0)));
         }
         assert_eq!(health.state(at(0)), ModelState::Failing);
-        health.failed(at(0), "no".to_owned(), PATIENCE);
+        health.failed(at(0), at(0), "no".to_owned(), PATIENCE);
         assert_eq!(health.state(at(4)), ModelState::Resting);
         assert!(health.may_be_asked(at(5)));
-        health.failed(at(5), "no".to_owned(), PATIENCE);
+        health.failed(at(5), at(5), "no".to_owned(), PATIENCE);
         assert!(!health.may_be_asked(at(14)));
+        assert!(health.may_be_asked(at(15)));
+        // One that was asked before the rest began changes nothing.
+        health.failed(at(4), at(6), "no".to_owned(), PATIENCE);
         assert!(health.may_be_asked(at(15)));
         health.answered(at(15), 12);
         assert_eq!(health.state(at(15)), ModelState::Up);
-        health.failed(at(16), "no".to_owned(), PATIENCE);
+        health.failed(at(16), at(16), "no".to_owned(), PATIENCE);
         assert!(health.may_be_asked(at(16)));
     }
 
@@ -122,7 +134,7 @@ mod tests {
         let mut health = Health::default();
         let mut now = at(0);
         for _ in 0..40 {
-            health.failed(now, "no".to_owned(), PATIENCE);
+            health.failed(now, now, "no".to_owned(), PATIENCE);
             if let Some(until) = health.resting_until(now) {
                 assert!(until.duration_since(now) <= LONGEST_REST);
                 now = until;

@@ -11,6 +11,7 @@ use std::{
 
 use async_openai::{error::OpenAIError, middleware::HttpRequestFactory};
 use futures_util::{StreamExt, future::BoxFuture};
+use steward_api::ModelClass;
 
 use crate::redact::redact;
 
@@ -48,13 +49,37 @@ pub(super) struct TooLong;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// The client for all models.
-///
-/// # Errors
-/// Where this host can make no encrypted connections at all.
-pub(super) fn client() -> Result<reqwest::Client, String> {
+/// The clients for models in the house and outside of it. What goes to one in the house passes no proxy, wherever the environment has one:
+/// it is shown more than may leave.
+#[derive(Clone)]
+pub(super) struct Clients {
+    pub(super) house: reqwest::Client,
+    pub(super) outside: reqwest::Client,
+}
+
+impl Clients {
+    /// # Errors
+    /// Where this host can make no HTTP requests at all.
+    pub(super) fn new() -> Result<Self, String> {
+        Ok(Self {
+            house: client(reqwest::ClientBuilder::no_proxy)?,
+            outside: client(|builder| builder)?,
+        })
+    }
+
+    pub(super) const fn of(&self, class: ModelClass) -> &reqwest::Client {
+        match class {
+            ModelClass::Local => &self.house,
+            ModelClass::Cloud => &self.outside,
+        }
+    }
+}
+
+fn client(
+    proxies: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, String> {
     let builder = || {
-        reqwest::Client::builder()
+        proxies(reqwest::Client::builder())
             .user_agent(concat!("steward/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WITHIN)

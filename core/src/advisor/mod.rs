@@ -67,10 +67,12 @@ pub struct Parts {
 /// The Advisor on real models.
 pub struct Advisor {
     shared: Arc<Shared>,
-    http: reqwest::Client,
+    clients: http::Clients,
     salt: Vec<u8>,
     users: BTreeSet<String>,
     setup: RwLock<Arc<Setup>>,
+    /// Held while another set-up is put in force, so that a configuration and a discovery don't cross.
+    setting_up: Mutex<()>,
     /// What was found on this machine, besides what is configured.
     discovered: Mutex<Vec<Spec>>,
 }
@@ -87,6 +89,7 @@ impl Setup {
         Manner {
             purpose,
             incident: None,
+            is_wished: false,
             limit: Duration::try_from(self.config.timeout).unwrap_or(Duration::from_secs(90)),
             retries: self.config.retries,
             patience: self.patience(),
@@ -125,7 +128,7 @@ impl Advisor {
         });
         let advisor = Arc::new(Self {
             shared,
-            http: http::client()?,
+            clients: http::Clients::new()?,
             salt: parts.salt,
             users: parts.users,
             setup: RwLock::new(Arc::new(Setup {
@@ -133,9 +136,10 @@ impl Advisor {
                 node: config.node.name.clone(),
                 models: Vec::new(),
             })),
+            setting_up: Mutex::default(),
             discovered: Mutex::default(),
         });
-        advisor.set_up(&config.advisor, &config.node.name);
+        advisor.set_up(Some((&config.advisor, &config.node.name)));
         Ok(advisor)
     }
 
@@ -144,8 +148,14 @@ impl Advisor {
     }
 
     /// Puts a configuration in force. A model that stays the same keeps what is known of it.
-    fn set_up(&self, config: &config::Advisor, node: &str) {
+    /// Without one it is the same again, with what was discovered since.
+    fn set_up(&self, new: Option<(&config::Advisor, &str)>) {
+        let _held = self
+            .setting_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let before = self.setup();
+        let (config, node) = new.unwrap_or((&before.config, &before.node));
         let mut wanted = specs::configured(config);
         if config.discover {
             let discovered = self
@@ -161,8 +171,10 @@ impl Advisor {
                     .models
                     .iter()
                     .find(|model| specs::is_same(&model.spec, &spec));
-                same.cloned()
-                    .unwrap_or_else(|| Arc::new(Model::new(spec, self.http.clone())))
+                same.cloned().unwrap_or_else(|| {
+                    let http = self.clients.of(spec.class).clone();
+                    Arc::new(Model::new(spec, http))
+                })
             })
             .collect();
         self.shared
@@ -175,9 +187,17 @@ impl Advisor {
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
     }
 
-    /// Looks for models on this machine, once. Whoever calls it again and again notices when one comes or goes.
-    pub async fn look_around(&self) {
-        self.look_at(&discover::USUAL).await;
+    /// Looks for models on this machine, once, but not at llama.cpp's port where a container publishes it. Whoever calls it again and again
+    /// notices when one comes or goes.
+    pub async fn look_around(&self, published: &BTreeSet<u16>) {
+        let places: Vec<_> = discover::USUAL
+            .into_iter()
+            .filter(|(server, _)| {
+                *server == discover::Server::Ollama
+                    || !published.contains(&discover::LLAMA_CPP_PORT)
+            })
+            .collect();
+        self.look_at(&places).await;
     }
 
     async fn look_at(&self, places: &[(discover::Server, &str)]) {
@@ -185,7 +205,7 @@ impl Advisor {
         if !setup.config.enabled || !setup.config.discover {
             return;
         }
-        let found = discover::look(&self.http, places).await;
+        let found = discover::look(&self.clients.house, places).await;
         let changed = {
             let mut known = self
                 .discovered
@@ -202,8 +222,7 @@ impl Advisor {
             !is_same
         };
         if changed {
-            let setup = self.setup();
-            self.set_up(&setup.config, &setup.node);
+            self.set_up(None);
         }
     }
 
@@ -264,7 +283,7 @@ impl Advisor {
         let shown = pieces::that_fit(shown, room);
         let mut request = opinion::question(case, &shown);
         let stand_ins = is_cloud.then(|| {
-            let mut stand_ins = self.stand_ins(setup);
+            let mut stand_ins = self.stand_ins(setup, case);
             for message in &mut request.messages {
                 message.text = stand_ins.hide(&message.text);
             }
@@ -277,9 +296,16 @@ impl Advisor {
         }
     }
 
-    fn stand_ins(&self, setup: &Setup) -> StandIns {
+    fn stand_ins(&self, setup: &Setup, case: &Consultation) -> StandIns {
+        let related = case.related.iter().map(|related| &related.resource);
+        let before = case.precedents.iter().map(|precedent| &precedent.resource);
+        let nodes = [&case.incident.resource]
+            .into_iter()
+            .chain(related)
+            .chain(before)
+            .map(|resource| resource.node.clone());
         let known = Known {
-            hosts: [setup.node.clone()].into(),
+            hosts: nodes.chain([setup.node.clone()]).collect(),
             users: self.users.clone(),
         };
         StandIns::new(&self.salt, known)
@@ -292,6 +318,7 @@ impl Advisor {
         model: &Model,
         case: &Consultation,
         prepared: Prepared,
+        is_wished: bool,
     ) -> Result<Diagnosis, String> {
         let Prepared {
             mut request,
@@ -300,6 +327,7 @@ impl Advisor {
         } = prepared;
         let manner = Manner {
             incident: Some(case.incident.id),
+            is_wished,
             ..setup.manner(Purpose::Diagnosis)
         };
         let mut rounds_left = 1;
@@ -429,7 +457,10 @@ impl crate::ports::Advisor for Advisor {
             ) else {
                 continue;
             };
-            match self.opinion(&setup, model, case, question).await {
+            match self
+                .opinion(&setup, model, case, question, wish.is_some())
+                .await
+            {
                 Ok(diagnosis) => return Ok(diagnosis),
                 Err(why) => tried.push(format!("{}: {why}", model.spec.name)),
             }
@@ -446,8 +477,11 @@ impl crate::ports::Advisor for Advisor {
         let offered = model.offered().await;
         let manner = Manner {
             retries: 0,
+            is_wished: true,
             ..setup.manner(Purpose::Trial)
         };
+        // Whether it keeps to a form is what is to be found out.
+        model.note(|health| health.abilities.schema = None);
         let error = match ask(&self.shared, &model, &trial(), manner).await {
             Ok((answer, record)) => {
                 let keeps_to_it = object_in(&answer.text)
@@ -458,7 +492,9 @@ impl crate::ports::Advisor for Advisor {
                 } else {
                     let why = "it answers, but not in the form that was asked for".to_owned();
                     record.close(CallResult::Invalid, Some(why.clone()));
-                    model.note(|health| health.abilities.schema = Some(false));
+                    if !answer.was_cut_off {
+                        model.note(|health| health.abilities.schema = Some(false));
+                    }
                     Some(why)
                 }
             }
@@ -472,7 +508,7 @@ impl crate::ports::Advisor for Advisor {
     }
 
     fn configure(&self, config: &Config) {
-        self.set_up(&config.advisor, &config.node.name);
+        self.set_up(Some((&config.advisor, &config.node.name)));
     }
 }
 
@@ -492,6 +528,7 @@ fn trial() -> Request {
                 "properties": {"ready": {"type": "boolean", "enum": [true]}},
             }),
         )),
-        most_tokens: 50,
+        // Some think aloud first.
+        most_tokens: 600,
     }
 }

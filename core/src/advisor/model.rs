@@ -53,10 +53,23 @@ pub(super) struct Spec {
 }
 
 impl Spec {
+    /// Whether a model that the server offers may be taken where none is named: one that answers, and, where it is to be in the house, none
+    /// that the server only passes on to somebody else's.
+    pub(super) fn suits(&self, offered: &str) -> bool {
+        let name = offered.to_lowercase();
+        !name.contains("embed") && (self.class == ModelClass::Cloud || !is_elsewhere(&name))
+    }
+
     /// What so many tokens cost.
     pub(super) fn cost(&self, tokens_in: u64, tokens_out: u64) -> u64 {
         price(tokens_in, self.input_price).saturating_add(price(tokens_out, self.output_price))
     }
+}
+
+/// Whether a model's name says that its server passes on what it is asked: Ollama's end so.
+pub(super) fn is_elsewhere(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.ends_with(":cloud") || name.ends_with("-cloud")
 }
 
 /// One model.
@@ -136,8 +149,8 @@ impl Model {
     }
 
     /// It failed, in words.
-    pub(super) fn failed(&self, now: Timestamp, why: String, patience: Patience) {
-        self.note(|health| health.failed(now, why, patience));
+    pub(super) fn failed(&self, began: Timestamp, now: Timestamp, why: String, patience: Patience) {
+        self.note(|health| health.failed(began, now, why, patience));
     }
 
     /// The model as it is shown.
@@ -196,7 +209,7 @@ impl Model {
             .offered()
             .await
             .ok()
-            .and_then(|offered| offered.into_iter().next());
+            .and_then(|offered| offered.into_iter().find(|name| self.spec.suits(name)));
         if let Some(first) = &first {
             *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.clone());
         }

@@ -4,6 +4,9 @@
 //! house. What does not fit is left out, the oldest and the least telling first. What it never does: show a secret (all text is cleared
 //! once more), or make an instruction of data.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use steward_api::{Evidence, Resource, is_of_model};
 
 use super::{opinion::seconds, protocol::estimated_tokens};
@@ -41,6 +44,8 @@ pub(super) struct Piece {
     pub(super) reference: String,
     /// What kind of thing it tells of.
     pub(super) kind: Kind,
+    /// Whether it also tells of who may do what.
+    pub(super) is_of_security: bool,
     /// Where it comes from, as evidence says it.
     pub(super) source: String,
     /// What it tells, on one line.
@@ -73,7 +78,9 @@ pub(super) fn all(case: &Consultation) -> Vec<Piece> {
 pub(super) fn for_cloud(pieces: Vec<Piece>, privacy: Privacy) -> Vec<Piece> {
     pieces
         .into_iter()
-        .filter(|piece| piece.kind.may_leave(privacy))
+        .filter(|piece| {
+            piece.kind.may_leave(privacy) && (!piece.is_of_security || privacy.security_to_cloud)
+        })
         .collect()
 }
 
@@ -114,6 +121,7 @@ impl Pieces {
             self.0.push(Piece {
                 reference,
                 kind,
+                is_of_security: SECURITY.is_match(&text),
                 source: source.into(),
                 text,
                 weight,
@@ -179,7 +187,7 @@ impl Pieces {
             at.map_or("unknown".to_owned(), |at| seconds(at).to_string())
         };
         let state = format!(
-            "exit code {}, killed for memory: {}, restarted {} times by its engine, started {}, ended {}{}",
+            "exit code {}, killed for memory: {}, restarted {} times by its engine, started {}, ended {}",
             facts
                 .exit_code
                 .map_or("unknown".to_owned(), |code| code.to_string()),
@@ -187,11 +195,6 @@ impl Pieces {
             facts.restart_count,
             time(facts.started_at),
             time(facts.finished_at),
-            facts
-                .error
-                .as_ref()
-                .map(|error| format!(", its engine says: {error}"))
-                .unwrap_or_default(),
         );
         self.add("R2".to_owned(), Kind::General, "inspect", &state, 850);
         let ports: Vec<String> = facts
@@ -221,6 +224,10 @@ impl Pieces {
             &set_up,
             600,
         );
+        if let Some(error) = &facts.error {
+            let text = format!("its engine says: {error}");
+            self.add("R5".to_owned(), Kind::Configuration, "inspect", &text, 750);
+        }
         if let Some(output) = &facts.health_output {
             self.add("R4".to_owned(), Kind::Log, "health check", output, 700);
         }
@@ -311,13 +318,21 @@ impl Pieces {
     }
 }
 
-/// What kind a piece of evidence is, by where it comes from.
+/// What kind a piece of evidence is, by where it comes from. What is not known to tell only that something is wrong tells of more.
 fn kind_of(source: &str) -> Kind {
-    if source.contains("log") || source.contains("health") || source.contains("output") {
-        Kind::Log
-    } else if source.contains("label") || source.contains("config") {
-        Kind::Configuration
-    } else {
-        Kind::General
+    match source {
+        "docker" | "docker event" | "metric" => Kind::General,
+        "log" | "health check" => Kind::Log,
+        other if other.contains("log") || other.contains("output") => Kind::Log,
+        _ => Kind::Configuration,
     }
 }
+
+/// Words by which a text tells of who may do what.
+#[allow(clippy::expect_used, reason = "a constant, which a test compiles")]
+static SECURITY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)passw|credential|authenti|authoriz|unauthor|forbidden|permission|denied|log-?in|sign(s|ed)? in|ssh|sudo|certificate|\btls\b|\bcve-",
+    )
+    .expect("a valid pattern")
+});

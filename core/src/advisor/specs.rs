@@ -5,7 +5,7 @@ use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use steward_api::ModelClass;
 
-use super::model::Spec;
+use super::model::{Spec, is_elsewhere};
 use crate::config;
 
 /// Endings of names that stand for machines in the house (RFC 6762, RFC 8375, and what routers give out).
@@ -41,7 +41,13 @@ fn spec(model: &config::Model) -> Spec {
         model: model.model.clone(),
         url: model.url.trim_end_matches('/').to_owned(),
         key,
-        class: model.class.unwrap_or_else(|| class_of(&model.url)),
+        class: model.class.unwrap_or_else(|| {
+            if is_elsewhere(&model.model) {
+                ModelClass::Cloud
+            } else {
+                class_of(&model.url)
+            }
+        }),
         discovered: false,
         context_tokens: model.context_tokens,
         input_price: micro_usd(model.input_usd_per_million),

@@ -27,6 +27,8 @@ pub(super) struct Known {
 pub(super) struct StandIns {
     salt: Vec<u8>,
     known: Known,
+    /// Any of the known names, as a word by itself.
+    names: Option<Regex>,
     stands_for: BTreeMap<String, String>,
 }
 
@@ -49,7 +51,6 @@ pattern!(HOME = r"(/home/|/Users/)([A-Za-z0-9._-]+)");
 pattern!(
     USER = r#"(?i)\b(?:user(?:name)?|login|account|owner|uid)(?:\s*[=:]\s*|\s+)["'`(]?([a-z_][a-z0-9_.-]+)["'`)]?"#
 );
-pattern!(WORD = r"[A-Za-z0-9_][A-Za-z0-9_.-]*");
 pattern!(STAND_IN = r"(?:host|user|address)-[0-9a-f]{8}");
 
 /// Endings of dotted names that are files, versions or code, not hosts.
@@ -131,9 +132,21 @@ const COMMON: &[&str] = &[
 impl StandIns {
     /// None yet. The salt keeps others from finding out by trying what a word stands for; with the same salt the words are the same.
     pub(super) fn new(salt: &[u8], known: Known) -> Self {
+        let all: Vec<String> = known
+            .hosts
+            .iter()
+            .chain(&known.users)
+            .filter(|name| !name.is_empty())
+            .map(|name| regex::escape(name))
+            .collect();
+        // What others are called is no pattern, and there are not too many of them.
+        let names = (!all.is_empty())
+            .then(|| Regex::new(&format!(r"(?i)\b(?:{})\b", all.join("|"))).ok())
+            .flatten();
         Self {
             salt: salt.to_vec(),
             known,
+            names,
             stands_for: BTreeMap::new(),
         }
     }
@@ -181,16 +194,18 @@ impl StandIns {
                 whole.get(after..)?
             ))
         });
-        self.replace(&WORD, &text, |this, found| {
+        let Some(names) = self.names.clone() else {
+            return text;
+        };
+        self.replace(&names, &text, |this, found| {
             let whole = found.get(0)?.as_str();
-            if this.known.hosts.contains(whole) {
+            let is_it = |known: &String| known.eq_ignore_ascii_case(whole);
+            if this.known.hosts.iter().any(is_it) {
                 Some(this.word("host", whole))
-            } else if this.known.users.contains(whole)
-                && !COMMON.contains(&whole.to_lowercase().as_str())
-            {
-                Some(this.word("user", whole))
-            } else {
+            } else if COMMON.contains(&whole.to_lowercase().as_str()) {
                 None
+            } else {
+                Some(this.word("user", whole))
             }
         })
     }
@@ -252,7 +267,7 @@ impl StandIns {
         hash.update(&self.salt);
         hash.update(kind.as_bytes());
         hash.update([0]);
-        hash.update(name.as_bytes());
+        hash.update(name.to_lowercase().as_bytes());
         let digest = hash.finalize();
         let short: String = digest
             .iter()
@@ -275,9 +290,12 @@ fn is_host_name(text: &str) -> bool {
         return false;
     };
     // Versions and numbers have no letters at the end; code has capitals in the middle.
+    // Some endings are a file's as well as a country's; files have seldom more than one dot.
+    let may_be_a_file =
+        text.split('.').count() == 2 && NO_HOST.contains(&last.to_lowercase().as_str());
     last.len() >= 2
         && last.chars().all(|c| c.is_ascii_alphabetic())
-        && !NO_HOST.contains(&last.to_lowercase().as_str())
+        && !may_be_a_file
         && !STAND_IN.is_match(text)
 }
 
@@ -316,6 +334,15 @@ mod tests {
         }
         assert!(hidden.contains(":5432"), "{hidden}");
         assert_eq!(stand_ins.put_back(&hidden), text);
+    }
+
+    #[test]
+    fn known_names_are_hidden_however_they_are_written() {
+        let hidden = stand_ins()
+            .hide("connected to Atlas. ATLAS-db and atlas: hello Evin, panel.kowalski.pl");
+        for name in ["tlas", "TLAS", "vin", "kowalski"] {
+            assert!(!hidden.contains(name), "{name} in {hidden}");
+        }
     }
 
     #[test]

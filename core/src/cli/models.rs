@@ -439,6 +439,7 @@ pub(super) async fn choose(context: &Context, args: &ChooseArgs) -> Result<Exit,
             Some(&args.incident.to_string()),
             &ChooseRequest {
                 source: args.source.clone(),
+                diagnosis: None,
             },
         )
         .await?;

@@ -23,7 +23,7 @@ use crate::{
     config::WhenToDiagnose,
     flow::{
         act::words,
-        decide::{Planner, offered},
+        decide::{Planner, SETTLED, offered},
         diagnose::{add_of_model, choose, of_catalogue},
     },
     ports::{
@@ -34,6 +34,8 @@ use crate::{
 
 /// A model is not asked again about the same incident by itself within this time: a loop would fill its days.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// How long calls that are broken off at the end have to report themselves.
+const LAST_CALLS_WITHIN: Duration = Duration::from_millis(200);
 /// How long may be gathered before a model is asked about what is there.
 const GATHER_WITHIN: Duration = Duration::from_secs(5);
 /// Incidents of before that are shown.
@@ -138,6 +140,9 @@ impl State {
     fn advise(&mut self, incident: &Arc<Incident>, model: Option<String>) {
         let id = incident.id;
         let now = self.clock.now();
+        // Kept beyond an incident's end, since one that comes back again and again is still the same one.
+        self.advising
+            .retain(|_, advising| advising.is_open || now < later(advising.at, ASK_AGAIN_AFTER));
         self.advising.insert(
             id,
             Advising {
@@ -160,13 +165,20 @@ impl State {
         let stimuli = self.stimuli.clone();
         let stopping = self.stopping.clone();
         tokio::spawn(async move {
-            let ask = async {
+            // In a task of its own: a fault in it must not leave the incident waiting for ever.
+            let mut ask = tokio::spawn(async move {
                 let case = gather.complete().await;
                 advisor.diagnose(&case, model.as_deref()).await
-            };
+            });
             let opinion = tokio::select! {
-                opinion = ask => opinion,
-                () = stopping.cancelled() => return,
+                opinion = &mut ask => opinion.unwrap_or_else(|error| {
+                    tracing::error!(%error, "asking a model ended by a fault");
+                    Err(AdvisorError::NoAnswer("asking ended by a fault of Steward's".to_owned()))
+                }),
+                () = stopping.cancelled() => {
+                    ask.abort();
+                    return;
+                }
             };
             // An engine that ends needs no opinion any more.
             let _ = stimuli
@@ -273,6 +285,7 @@ impl State {
         &mut self,
         id: IncidentId,
         source: &str,
+        seen: Option<&str>,
         caller: &Caller,
     ) -> Result<Incident, ProblemDetails> {
         need(caller, Role::Operator)?;
@@ -284,8 +297,23 @@ impl State {
         if incident.chosen.as_deref() == Some(source) {
             return Err(nothing(format!("{source} is in force already")));
         }
+        let is_another = incident.diagnoses.iter().any(|diagnosis| {
+            diagnosis.source == source && seen.is_some_and(|seen| seen != diagnosis.diagnosis)
+        });
+        if is_another {
+            return Err(nothing(format!(
+                "{source} says something else by now; look at it again"
+            )));
+        }
         let now = self.clock.now();
         let mut after = Incident::clone(&incident);
+        // A question that lapsed or was answered with no was about another diagnosis.
+        after.decision = after.decision.take().filter(|decision| {
+            decision
+                .guard
+                .as_deref()
+                .is_none_or(|guard| !SETTLED.contains(&guard))
+        });
         if !choose(&mut after, source) {
             let known: Vec<_> = incident
                 .diagnoses
@@ -334,7 +362,7 @@ impl State {
         let archive = Arc::clone(&self.archive);
         let now = self.clock.now();
         // Beside the loop: the journal has the hashes, the texts are for reading.
-        tokio::spawn(async move {
+        let keeping = tokio::spawn(async move {
             if let Err(error) = archive.keep_texts(now, &texts).await {
                 tracing::warn!(
                     error = words(&error),
@@ -342,10 +370,29 @@ impl State {
                 );
             }
         });
+        if self.stopping.is_cancelled() {
+            // Nobody would wait for it any more.
+            let _ = timeout(GATHER_WITHIN, keeping).await;
+        }
         self.commit(vec![Event::ModelCalled {
             call: Box::new(call),
         }])
         .await;
+    }
+}
+
+impl State {
+    /// What was sent to models stands in the record also when the agent ends meanwhile: calls that are broken off report themselves.
+    pub(super) async fn record_last_calls(&mut self) {
+        let is_open = self.advising.values().any(|advising| advising.is_open);
+        while let Ok(call) = self.model_calls.try_recv() {
+            self.record_call(call).await;
+        }
+        if is_open {
+            while let Ok(Some(call)) = timeout(LAST_CALLS_WITHIN, self.model_calls.recv()).await {
+                self.record_call(call).await;
+            }
+        }
     }
 }
 
@@ -489,7 +536,9 @@ async fn precedents(store: &dyn Store, case: &Consultation) -> Vec<Precedent> {
             title: other.title.clone(),
             cause: other
                 .diagnoses
-                .first()
+                .iter()
+                // What a model said may quote what must not leave the house.
+                .find(|known| !is_of_model(known))
                 .map_or_else(|| "not known".to_owned(), |known| known.diagnosis.clone()),
             ending: other
                 .resolution

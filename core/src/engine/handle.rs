@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    ApproveRequest, AskRequest, Autonomy, Channel, Envelope, Incident, IncidentId, LogTail, Offers,
-    ProblemDetails, RejectRequest, Resource, ResourceId, Role, ScheduleStatus, SourceStatus, Task,
-    TaskId, Unreadable,
+    ApproveRequest, AskRequest, Autonomy, Channel, ChooseRequest, Envelope, Incident, IncidentId,
+    LogTail, Offers, ProblemDetails, RejectRequest, Resource, ResourceId, Role, ScheduleStatus,
+    SourceStatus, Task, TaskId, Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -126,7 +126,7 @@ pub(crate) enum Request {
     },
     Choose {
         incident: IncidentId,
-        source: String,
+        choice: ChooseRequest,
         caller: Caller,
         reply: oneshot::Sender<Result<Incident, ProblemDetails>>,
     },
@@ -333,12 +333,12 @@ impl Handle {
     pub async fn choose(
         &self,
         incident: IncidentId,
-        source: String,
+        choice: ChooseRequest,
         caller: Caller,
     ) -> Result<Incident, ProblemDetails> {
         self.ask(|reply| Request::Choose {
             incident,
-            source,
+            choice,
             caller,
             reply,
         })

@@ -204,7 +204,6 @@ impl State {
             return;
         }
         self.healed.remove(&incident.id);
-        self.advising.remove(&incident.id);
         self.investigate(&incident).await;
     }
 

@@ -110,11 +110,12 @@ impl State {
             }
             Request::Choose {
                 incident,
-                source,
+                choice,
                 caller,
                 reply,
             } => {
-                let outcome = self.choose(incident, &source, &caller).await;
+                let seen = choice.diagnosis.as_deref();
+                let outcome = self.choose(incident, &choice.source, seen, &caller).await;
                 self.put_up();
                 let _ = reply.send(outcome);
             }

@@ -531,6 +531,7 @@ impl State {
             }
         })
         .await;
+        self.record_last_calls().await;
         self.commit(vec![Event::AgentStopped {
             reason: "told to stop".to_owned(),
         }])

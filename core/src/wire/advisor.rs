@@ -13,13 +13,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     advisor,
     config::Config,
+    engine::ViewReceiver,
     ports::{Archive, Clock, FinishedCall},
 };
 
 /// The file of the salt, in the data directory.
 const SALT: &str = "advisor.salt";
+/// When it is looked for the first time.
+const FIRST_LOOK_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked whether a model has come to this machine.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Accounts of people begin at this number (Debian's `adduser.conf`, FIRST_UID).
 const FIRST_PERSON: u32 = 1000;
 
@@ -29,6 +32,7 @@ pub(super) async fn advisor(
     clock: Arc<dyn Clock>,
     archive: &dyn Archive,
     calls: mpsc::UnboundedSender<FinishedCall>,
+    view: ViewReceiver,
     stopping: CancellationToken,
 ) -> anyhow::Result<Arc<advisor::Advisor>> {
     let midnight = clock
@@ -36,9 +40,14 @@ pub(super) async fn advisor(
         .to_zoned(TimeZone::system())
         .start_of_day()
         .context("this day has no beginning")?;
-    let spent_today_micro_usd = archive
+    let spent = archive
         .spent_since(&config.node.name, midnight.timestamp())
-        .await?;
+        .await;
+    // Models are not worth a house that nobody looks after: without the sum nothing more is spent today.
+    let spent_today_micro_usd = spent.unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "what was spent on models today can't be told, so no more is spent");
+        u64::MAX / 2
+    });
     let parts = advisor::Parts {
         clock,
         calls,
@@ -50,15 +59,28 @@ pub(super) async fn advisor(
         .map_err(|error| anyhow::anyhow!("no HTTP requests can be made: {error}"))?;
     let looking = Arc::clone(&advisor);
     tokio::spawn(async move {
+        // What runs in containers is known with the first reading.
+        let mut wait = FIRST_LOOK_AFTER;
         loop {
-            looking.look_around().await;
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(wait) => {}
             }
+            looking.look_around(&published(&view)).await;
+            wait = LOOK_EVERY;
         }
     });
     Ok(advisor)
+}
+
+/// Ports of this machine behind which a container is.
+fn published(view: &ViewReceiver) -> BTreeSet<u16> {
+    view.borrow()
+        .resources
+        .values()
+        .filter_map(|resource| resource.container())
+        .flat_map(|facts| facts.ports.iter().filter_map(|port| port.published))
+        .collect()
 }
 
 /// What makes stand-ins that only this house can read. Made once.

@@ -98,6 +98,7 @@ async fn a_second_opinion_is_shown_recorded_and_chosen_by_a_person() -> Result<(
             &id,
             &ChooseRequest {
                 source: "model:m".to_owned(),
+                diagnosis: None,
             },
         )
         .await?;
@@ -207,7 +208,13 @@ async fn a_log_that_gives_orders_brings_nothing_about() -> Result<()> {
         .set("autonomy.level", "autopilot")
         .start()
         .await?;
-    let found = incident(&agent, &job, "an opinion", has_opinion).await?;
+    // While it is down, a stop is not even offered, so that the answer is dropped; while it runs, it is a second opinion and no more.
+    let spoken = |one: &Incident| {
+        one.timeline
+            .iter()
+            .any(|entry| entry.text.to_lowercase().contains("second opinion"))
+    };
+    let found = incident(&agent, &job, "the model to have spoken", spoken).await?;
     ensure!(!is_of_model(&found.diagnoses[0]), "it is not in force");
     let asked = models.seen();
     ensure!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use leptos::{prelude::*, task::spawn_local};
-use steward_api::{Diagnosis, ErrorCode, Incident, IncidentId, Role};
+use steward_api::{ChooseRequest, Diagnosis, ErrorCode, Incident, IncidentId, Role};
 
 use super::incident::evidence;
 use crate::{
@@ -82,15 +82,20 @@ impl Section {
         });
     }
 
-    fn choose(self, source: String) {
+    /// Puts in force what was seen: where it says something else by now, the agent refuses.
+    fn choose(self, seen: &Diagnosis) {
         if self.busy.get_untracked() {
             return;
         }
         self.busy.set(true);
         self.choice_failed.set(None);
+        let name = words::source(&seen.source);
+        let choice = ChooseRequest {
+            source: seen.source.clone(),
+            diagnosis: Some(seen.diagnosis.clone()),
+        };
         spawn_local(async move {
-            let name = words::source(&source);
-            let chosen = deeds::choose(self.app, self.id, source, name).await;
+            let chosen = deeds::choose(self.app, self.id, choice, name).await;
             // The screen may be gone by now.
             self.busy.try_set(false);
             match chosen {
@@ -269,7 +274,7 @@ fn choice(section: Section, diagnosis: &Diagnosis) -> AnyView {
                     <button
                         class="button go"
                         disabled=move || section.is_held()
-                        on:click=move |_| section.choose(source())
+                        on:click=move |_| diagnosis.with_value(|seen| section.choose(seen))
                         data-testid="choose-yes"
                     >
                         {move || if section.busy.get() { "Sending…" } else { "Yes, put it in force" }}

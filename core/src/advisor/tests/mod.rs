@@ -423,6 +423,10 @@ async fn a_cloud_model_sees_no_names_no_logs_and_its_answer_gets_them_back() {
     for private in ["atlas", "10.0.0.5", "nina", "evin", "home.lan", "hunter22"] {
         assert!(!sent.contains(private), "{private} in {sent}");
     }
+    assert!(
+        !sent.contains("refused by"),
+        "who may sign in where stays, for that has a leave of its own: {sent}"
+    );
     let stand_in = sent
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
         .find(|word| word.starts_with("address-"))
@@ -454,6 +458,7 @@ async fn the_budget_holds() {
     let mut house = House::new(vec![dear], |advisor| {
         advisor.daily_budget_usd = 1.0;
         advisor.privacy.logs_to_cloud = true;
+        advisor.privacy.security_to_cloud = true;
     });
     assert!(ask(&house).await.is_ok());
     let call = house.calls().remove(0);

@@ -11,8 +11,9 @@ use std::{
 use async_trait::async_trait;
 use proptest::prelude::*;
 use steward_api::{
-    ActionName, AdvisorStatus, Diagnosis, ErrorCode, Event, Health, Incident, IncidentChange,
-    ModelClass, ModelState, ModelStatus, ResolutionKind, TriedModel, Urgency, Verdict, is_of_model,
+    ActionName, AdvisorStatus, ChooseRequest, Diagnosis, ErrorCode, Event, Health, Incident,
+    IncidentChange, ModelClass, ModelState, ModelStatus, ResolutionKind, TriedModel, Urgency,
+    Verdict, is_of_model,
 };
 
 use super::fakes::{FakeActuator, FakeSource, Rig, caller, folder, made_of, quick, until};
@@ -119,6 +120,13 @@ fn opinion(action: Option<ActionName>, confidence: u8) -> Diagnosis {
     }
 }
 
+fn choice(source: &str) -> ChooseRequest {
+    ChooseRequest {
+        source: source.to_owned(),
+        diagnosis: None,
+    }
+}
+
 struct Stage {
     _folder: tempfile::TempDir,
     rig: Rig,
@@ -211,7 +219,7 @@ async fn an_opinion_stands_beside_the_catalogues_and_a_person_chooses() {
     let no = stage
         .rig
         .handle
-        .choose(incident.id, "model:other".to_owned(), caller("ada"))
+        .choose(incident.id, choice("model:other"), caller("ada"))
         .await
         .unwrap_err();
     assert_eq!(no.code, ErrorCode::NothingToDo);
@@ -220,7 +228,7 @@ async fn an_opinion_stands_beside_the_catalogues_and_a_person_chooses() {
     let chosen = stage
         .rig
         .handle
-        .choose(incident.id, "model:m".to_owned(), caller("ada"))
+        .choose(incident.id, choice("model:m"), caller("ada"))
         .await
         .unwrap();
     assert_eq!(chosen.chosen.as_deref(), Some("model:m"));
@@ -246,7 +254,7 @@ async fn an_opinion_stands_beside_the_catalogues_and_a_person_chooses() {
         .handle
         .choose(
             incident.id,
-            chosen.diagnoses[1].source.clone(),
+            choice(&chosen.diagnoses[1].source),
             caller("ada"),
         )
         .await
@@ -315,6 +323,55 @@ async fn that_there_is_no_opinion_is_told_with_its_reason() {
         "{}",
         told.text
     );
+    stage.rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_is_of_what_was_seen() {
+    let advisor = Says::new(vec![
+        Some(opinion(None, 90)),
+        Some(opinion(Some(ActionName::RestartContainer), 90)),
+    ]);
+    let mut stage = stage(advisor, |config| {
+        config.autonomy.level = steward_api::Autonomy::Ask;
+    })
+    .await;
+    stage.source.dies("web");
+    let incident = stage.advised().await;
+    let handle = stage.rig.handle.clone();
+    let another = ChooseRequest {
+        diagnosis: Some("something that it no longer says".to_owned()),
+        ..choice("model:m")
+    };
+    let refused = handle.choose(incident.id, another, caller("ada")).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::NothingToDo);
+    let chosen = handle
+        .choose(incident.id, choice("model:m"), caller("ada"))
+        .await
+        .unwrap();
+    assert_eq!(chosen.chosen.as_deref(), Some("model:m"));
+    // Asked once more it says something else, which nobody has chosen.
+    handle
+        .diagnose(incident.id, None, caller("ada"))
+        .await
+        .unwrap();
+    let after = stage.advised().await;
+    assert_eq!(after.chosen, None);
+    assert!(!is_of_model(&after.diagnoses[0]), "{:?}", after.diagnoses);
+    assert!(stage.actuator.applied().is_empty());
+    stage.rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_again_and_again_is_asked_about_once() {
+    let advisor = Says::new(vec![None, None, None, None]);
+    let mut stage = stage(Arc::clone(&advisor), |_| {}).await;
+    for _ in 0..3 {
+        stage.source.dies("web");
+        stage.healed().await;
+        stage.rig.shows("web", Health::Healthy).await;
+    }
+    assert_eq!(advisor.asked.load(Ordering::SeqCst), 1);
     stage.rig.stop().await;
 }
 

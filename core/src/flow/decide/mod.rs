@@ -212,7 +212,8 @@ pub fn decide(question: &Question<'_>) -> Answer {
                 Some(retry_at),
             );
         }
-        return weigh(question, step, plan, more_careful_opinion(incident));
+        let more_careful = more_careful_opinion(incident, step.action, plan.risk());
+        return weigh(question, step, plan, more_careful);
     }
     let mut reason = reasons.join("; ");
     if !question.diagnosis.advice.is_empty() && !reason.contains(&question.diagnosis.advice) {

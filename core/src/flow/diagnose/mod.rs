@@ -7,7 +7,7 @@ mod general;
 
 use steward_api::{
     ActionName, Diagnosis, Evidence, Finding, Health, Incident, Problem, Resource, ResourceKind,
-    Urgency, is_of_model,
+    Risk, Urgency, is_of_model,
 };
 
 use super::{detect::evidence, observe::World};
@@ -141,12 +141,26 @@ pub fn add_of_catalogue(incident: &mut Incident, diagnosis: Diagnosis) {
 }
 
 /// Adds a model's diagnosis, in the place of what the same model said before.
+///
+/// A choice is of what was seen: where the model says something else now, nobody has chosen that.
 pub fn add_of_model(incident: &mut Incident, diagnosis: Diagnosis) {
+    let says_another = incident
+        .diagnoses
+        .iter()
+        .any(|known| known.source == diagnosis.source && !says_the_same(known, &diagnosis));
+    if says_another && incident.chosen.as_ref() == Some(&diagnosis.source) {
+        incident.chosen = None;
+    }
     incident
         .diagnoses
         .retain(|known| known.source != diagnosis.source);
     incident.diagnoses.push(diagnosis);
     in_force_first(incident);
+}
+
+/// Whether two diagnoses name the same cause and the same action.
+fn says_the_same(one: &Diagnosis, other: &Diagnosis) -> bool {
+    one.diagnosis == other.diagnosis && one.recommended_action == other.recommended_action
 }
 
 /// A person puts a diagnosis in force; false where there is none from that source.
@@ -181,19 +195,22 @@ fn in_force_first(incident: &mut Incident) {
     }
 }
 
-/// A model's opinion that speaks against the diagnosis in force by being more careful: it would do nothing, or something of less risk.
-/// None where a person has chosen.
-pub fn more_careful_opinion(incident: &Incident) -> Option<&Diagnosis> {
+/// A model's opinion that is more careful than what would be done: it would do nothing, or another thing of less risk. None where a person
+/// has chosen.
+pub fn more_careful_opinion(
+    incident: &Incident,
+    action: ActionName,
+    plan_risk: Risk,
+) -> Option<&Diagnosis> {
     if incident.chosen.is_some() {
         return None;
     }
-    let in_force = incident.diagnoses.first()?;
-    let risk = |diagnosis: &Diagnosis| diagnosis.recommended_action.map(ActionName::risk);
-    incident.diagnoses.iter().skip(1).find(|opinion| {
+    incident.diagnoses.iter().find(|opinion| {
         is_of_model(opinion)
             && opinion.confidence >= OPINION_COUNTS
-            // No action at all is less than any.
-            && risk(opinion) < risk(in_force)
+            && opinion
+                .recommended_action
+                .is_none_or(|other| other != action && other.risk() < plan_risk)
     })
 }
 

@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use secrecy::ExposeSecret as _;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::AsyncReadExt as _,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
@@ -22,6 +22,8 @@ use crate::{config::McpServer, redact::redact};
 const EVERY_PROGRAM: [&str; 9] = [
     "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
 ];
+/// Bytes of its last words that are looked at.
+const KEPT_WORDS: usize = 4096;
 /// Characters of its last words that are kept.
 const LONGEST_WORDS: usize = 300;
 
@@ -125,10 +127,19 @@ impl Drop for Program {
 }
 
 /// Keeps the last line.
-async fn listen(stream: ChildStderr, last_words: Arc<Mutex<String>>) {
-    let mut lines = BufReader::new(stream).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
-        let line = redact(String::from_utf8_lossy(&line).trim());
+async fn listen(mut stream: ChildStderr, last_words: Arc<Mutex<String>>) {
+    let mut kept: Vec<u8> = Vec::new();
+    let mut block = [0_u8; 1024];
+    // In blocks: a program may write for ever without ending a line.
+    while let Ok(read @ 1..) = stream.read(&mut block).await {
+        kept.extend_from_slice(block.get(..read).unwrap_or_default());
+        let too_much = kept.len().saturating_sub(KEPT_WORDS);
+        kept.drain(..too_much);
+        let text = String::from_utf8_lossy(&kept);
+        let last = text
+            .split(['\n', '\r'])
+            .rfind(|line| !line.trim().is_empty());
+        let line = redact(last.unwrap_or_default().trim());
         if !line.is_empty() {
             let line = line.chars().take(LONGEST_WORDS).collect();
             *last_words.lock().unwrap_or_else(PoisonError::into_inner) = line;

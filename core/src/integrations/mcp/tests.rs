@@ -50,7 +50,7 @@ fn source(server: McpServer) -> McpSource {
 }
 
 fn configured(text: &str) -> McpServer {
-    toml::from_str(&format!("name = \"pantry\"\ntimeout = \"5s\"\n{text}")).unwrap()
+    toml::from_str(&format!("name = \"pantry\"\ntimeout = \"30s\"\n{text}")).unwrap()
 }
 
 async fn observed(source: &McpSource) -> Observation {

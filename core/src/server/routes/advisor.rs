@@ -80,7 +80,7 @@ impl Answer for DiagnoseIncident {
 impl Answer for ChooseDiagnosis {
     async fn answer(call: Call, input: ChooseRequest) -> Result<Written<Incident>, Refusal> {
         let id = IncidentId(call.number("an incident")?);
-        let asked = call.app.handle.choose(id, input.source, call.caller()?);
+        let asked = call.app.handle.choose(id, input, call.caller()?);
         Written::of(&from_engine(asked).await?)
     }
 }

@@ -168,7 +168,12 @@ async fn versions_with_and_without_a_handshake_are_spoken() {
 #[tokio::test]
 async fn tools_teach_and_are_shown_to_whom_they_are_allowed() {
     let world = World::new().await;
-    let acting = ["approve_task", "reject_task", "heal_container"];
+    let acting = [
+        "approve_task",
+        "reject_task",
+        "ask_for_action",
+        "heal_container",
+    ];
     let viewer = names(&world, Role::Viewer).await;
     assert!(
         acting
@@ -196,7 +201,7 @@ async fn tools_teach_and_are_shown_to_whom_they_are_allowed() {
         }
         let reads = !acting.contains(&name);
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{name}");
-        let destroys = matches!(name, "approve_task" | "heal_container");
+        let destroys = matches!(name, "approve_task" | "ask_for_action" | "heal_container");
         assert_eq!(tool["annotations"]["destructiveHint"], destroys, "{name}");
     }
     let approve = list["tools"].as_array().unwrap();

@@ -574,8 +574,8 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
                 note(format!("diagnose {model:?}"));
                 let _ = reply.send(Ok(()));
             }
-            Request::Choose { source, reply, .. } => {
-                note(format!("choose {source}"));
+            Request::Choose { choice, reply, .. } => {
+                note(format!("choose {}", choice.source));
                 let _ = reply.send(Ok(fixture::incident(1)));
             }
             Request::Refresh => {}
