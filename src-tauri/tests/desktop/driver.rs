@@ -122,16 +122,37 @@ impl Window {
         found.context("nothing")
     }
 
+    /// An element in the middle of the window, once it stays where it is: what is still being read may move it, and bars stand over the
+    /// edges. A person waits and scrolls, too.
+    async fn reach(&self, test_id: &str) -> Result<String> {
+        self.see(test_id).await?;
+        let body = format!(
+            "const it = document.querySelector({:?}); if (!it) return null; it.scrollIntoView({{block: 'center'}}); \
+             const {{x, y}} = it.getBoundingClientRect(); return `${{x}} ${{y}}`",
+            by_test_id(test_id)
+        );
+        let mut before = serde_json::Value::Null;
+        for _ in 0..50 {
+            let now = self.script(&body).await?;
+            if !now.is_null() && now == before {
+                break;
+            }
+            before = now;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        self.see(test_id).await
+    }
+
     /// Clicks.
     pub(crate) async fn click(&self, test_id: &str) -> Result<()> {
-        let element = self.see(test_id).await?;
+        let element = self.reach(test_id).await?;
         let url = format!("{}/element/{element}/click", self.at);
         self.post(&url, &json!({})).await.map(|_| ())
     }
 
     /// Types into a field, in place of what is there.
     pub(crate) async fn fill(&self, test_id: &str, text: &str) -> Result<()> {
-        let element = self.see(test_id).await?;
+        let element = self.reach(test_id).await?;
         let at = format!("{}/element/{element}", self.at);
         self.post(&format!("{at}/clear"), &json!({})).await?;
         self.post(&format!("{at}/value"), &json!({"text": text}))
