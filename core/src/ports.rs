@@ -23,6 +23,7 @@ pub trait Clock: Send + Sync + 'static {
 
 mod advisor;
 mod rules;
+mod words;
 
 pub use advisor::{
     Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
@@ -32,6 +33,7 @@ pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
 };
+pub use words::{of_connection, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use jiff::{civil::Date, tz::TimeZone};
-use sha2::{Digest, Sha256};
 use steward_api::{CallResult, IncidentId, ModelCall, Purpose};
 use tokio::sync::mpsc;
 
@@ -20,7 +19,7 @@ use super::{
     model::{CallFailure, Model},
     protocol::{Answer, Request, estimated_tokens},
 };
-use crate::ports::{Clock, FinishedCall};
+use crate::ports::{Clock, FinishedCall, sha256};
 
 /// The longest that a server's wish to be left alone is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -197,7 +196,7 @@ impl Record {
             completion_tokens: 0,
             cost_micro_usd: 0,
             took_ms: 0,
-            sent: hash(&sent),
+            sent: sha256(&sent),
             received: String::new(),
         };
         Some(Self {
@@ -216,6 +215,7 @@ impl Record {
     }
 
     /// What came back, and how many tokens it was.
+    ///
     /// `charges`: nothing is known of the tokens, but the server may charge for them; then the worst is counted, so that the budget holds.
     fn came_back(&mut self, received: &str, answer: Option<&Answer>, charges: bool) {
         self.received = received.chars().take(MOST_RECEIVED).collect();
@@ -261,7 +261,7 @@ impl Record {
                 super::budget::price(call.completion_tokens, self.output_price),
             );
         if !self.received.is_empty() {
-            call.received = hash(&self.received);
+            call.received = sha256(&self.received);
         }
         let today = self.shared.today();
         let (set_aside, cost) = (self.set_aside, call.cost_micro_usd);
@@ -281,11 +281,4 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.finish(CallResult::Stopped, Some("it was stopped".to_owned()));
     }
-}
-
-fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -13,7 +13,7 @@ use async_openai::{error::OpenAIError, middleware::HttpRequestFactory};
 use futures_util::{StreamExt, future::BoxFuture};
 use steward_api::ModelClass;
 
-use crate::redact::redact;
+use crate::{ports, redact::redact};
 
 /// The longest answer that is read.
 pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -236,16 +236,7 @@ impl From<OpenAIError> for Failure {
 
 /// An error with all its causes, cleared of secrets.
 fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    redact(&text).replace('\n', " ")
+    redact(&ports::words(error)).replace('\n', " ")
 }
 
 /// Where a model's server is, and how it knows us. The library reads no variable of the environment through this.

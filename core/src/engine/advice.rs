@@ -20,15 +20,13 @@ use super::{
     stimulus::Stimulus,
 };
 use crate::{
-    config::WhenToDiagnose,
     flow::{
-        act::words,
         decide::{Planner, SETTLED, offered},
-        diagnose::{add_of_model, choose, of_catalogue},
+        diagnose::{add_of_model, choose, wants_opinion},
     },
     ports::{
         AdvisorError, Consultation, FinishedCall, Gauge, Precedent, Related, Relation, Source,
-        Store, later,
+        Store, later, words,
     },
 };
 
@@ -58,20 +56,13 @@ impl State {
         let Some(incident) = self.incidents.by_id(id) else {
             return;
         };
-        let policy = &self.config.advisor;
-        let wanted = match policy.diagnose {
-            WhenToDiagnose::OnRequest => false,
-            WhenToDiagnose::Always => true,
-            WhenToDiagnose::Unsure => of_catalogue(incident)
-                .is_some_and(|diagnosis| diagnosis.confidence < policy.unsure_below),
-        };
-        let has_opinion = incident.diagnoses.iter().any(is_of_model);
         let now = self.clock.now();
         let asked_lately = self
             .advising
             .get(&id)
             .is_some_and(|advising| advising.is_open || now < later(advising.at, ASK_AGAIN_AFTER));
-        if wanted && !has_opinion && !asked_lately && self.advisor.is_ready() {
+        let is_wanted = wants_opinion(incident, &self.config.advisor);
+        if is_wanted && !asked_lately && self.advisor.is_ready() {
             let incident = Arc::clone(incident);
             self.advise(&incident, None);
         }

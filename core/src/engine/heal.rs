@@ -11,10 +11,10 @@ use super::{
     requests::{need, store_unavailable},
     state::State,
 };
-use crate::flow::{
-    act::words,
-    decide::{Planner, Question, asked_plan, heal_plan, nearest_problem, offered, weigh_heal},
+use crate::flow::decide::{
+    Planner, Question, asked_plan, heal_plan, nearest_problem, offered, weigh_heal,
 };
+use crate::ports::words;
 
 /// What a person asks for.
 struct Asked {

@@ -16,11 +16,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    flow::{
-        act::words,
-        tasks::{TaskInput, takes_answer},
-    },
-    ports::Reading,
+    flow::tasks::{TaskInput, takes_answer},
+    ports::{Reading, words},
 };
 
 type Reply<T> = oneshot::Sender<Result<T, ProblemDetails>>;

@@ -24,17 +24,12 @@ use super::{
 use crate::{
     config::{Config, Schedule},
     flow::{
-        act::{Executor, words},
-        correlate::Incidents,
-        decide::ActionLog,
-        detect::Rules,
-        diagnose::Catalogue,
-        learn::Records,
-        observe::World,
+        act::Executor, correlate::Incidents, decide::ActionLog, detect::Rules, diagnose::Catalogue,
+        learn::Records, observe::World,
     },
     ports::{
         Advisor, Archive, Cadence, Clock, Depth, Fact, FinishedCall, Sample, Store, StoreError,
-        later,
+        later, words,
     },
 };
 

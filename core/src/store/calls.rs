@@ -4,11 +4,10 @@
 //! does not go with its hash is not shown.
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Row};
 use steward_api::{CallQuery, CallTexts, ModelCall, Page, RecordedCall};
 
-use crate::ports::{Archive, StoreError};
+use crate::ports::{Archive, StoreError, sha256};
 
 use super::{
     SqlStore,
@@ -141,13 +140,6 @@ impl SqlStore {
         // What was changed in the database is not what was sent.
         Ok(text.filter(|text| sha256(text) == hash))
     }
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn recorded(row: &sqlx::any::AnyRow) -> Result<RecordedCall, StoreError> {

@@ -16,7 +16,7 @@ use steward_api::{
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{ActError, Actuator, Clock, Permit, Reading, StoreError};
+use crate::ports::{ActError, Actuator, Clock, Permit, Reading, StoreError, words};
 
 pub use recover::recover;
 
@@ -442,20 +442,6 @@ fn times(verification: &Verification) -> (Duration, Duration) {
         Verification::ContainerStopped { .. } => (Duration::ZERO, Duration::from_secs(15)),
         Verification::ByReport => (Duration::ZERO, Duration::ZERO),
     }
-}
-
-/// An error with all its causes, once.
-pub(crate) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn past_tense(action: &Action) -> &'static str {

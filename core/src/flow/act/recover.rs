@@ -5,8 +5,8 @@ use std::time::Duration;
 use steward_api::{StepResult, Task, TaskResult};
 use tokio::time::sleep;
 
-use super::{Conclusion, Execution, Executor, Intent, Verified, words};
-use crate::ports::{ActError, ActionRecord};
+use super::{Conclusion, Execution, Executor, Intent, Verified};
+use crate::ports::{ActError, ActionRecord, words};
 
 /// Time between two tries while who would have to be asked does not answer.
 const TRY_EVERY: Duration = Duration::from_secs(3);

@@ -11,7 +11,10 @@ use steward_api::{
 };
 
 use super::{detect::evidence, observe::World};
-use crate::ports::{Case, Pattern};
+use crate::{
+    config::{Advisor, WhenToDiagnose},
+    ports::{Case, Pattern},
+};
 
 pub use general::general_patterns;
 
@@ -163,6 +166,19 @@ fn says_the_same(one: &Diagnosis, other: &Diagnosis) -> bool {
     one.diagnosis == other.diagnosis && one.recommended_action == other.recommended_action
 }
 
+/// Whether a model is to be asked about an incident without a person's request, by what is configured: there is no opinion yet, and the
+/// catalogue is unsure enough.
+pub fn wants_opinion(incident: &Incident, policy: &Advisor) -> bool {
+    let is_unsure =
+        of_catalogue(incident).is_some_and(|known| known.confidence < policy.unsure_below);
+    let is_wanted = match policy.diagnose {
+        WhenToDiagnose::OnRequest => false,
+        WhenToDiagnose::Always => true,
+        WhenToDiagnose::Unsure => is_unsure,
+    };
+    is_wanted && !incident.diagnoses.iter().any(is_of_model)
+}
+
 /// A person puts a diagnosis in force; false where there is none from that source.
 pub fn choose(incident: &mut Incident, source: &str) -> bool {
     let is_there = incident
@@ -230,3 +246,6 @@ fn unexplained(problem: Problem, evidence: Vec<steward_api::Evidence>) -> Diagno
         advice: "Look at the evidence and the log.".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
-use crate::redact::redact;
+use crate::{ports::of_connection, redact::redact};
 
 /// Why a request that was given `limit` failed.
 pub(super) fn reason(error: reqwest::Error, limit: Duration) -> String {
@@ -44,19 +44,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(inner) = error.get_ref() {
         return known(inner);
     }
-    let words = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the connection was broken off"
-        }
-        io::ErrorKind::UnexpectedEof => "the connection ended before there was an answer",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "there is no way to it"
-        }
-        io::ErrorKind::TimedOut => "no answer",
-        _ => return None,
-    };
-    Some(words.to_owned())
+    of_connection(error).map(str::to_owned)
 }
 
 fn tls(error: &rustls::Error) -> String {

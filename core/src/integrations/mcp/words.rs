@@ -9,7 +9,7 @@ use rmcp::{
     transport::{DynamicTransportError, streamable_http_client::StreamableHttpError},
 };
 
-use crate::redact::redact;
+use crate::{ports::of_connection, redact::redact};
 
 /// Characters of a server's own words that are kept.
 const LONGEST: usize = 200;
@@ -76,18 +76,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(inner) = error.get_ref() {
         return known(inner);
     }
-    let words = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the connection was broken off"
-        }
-        io::ErrorKind::UnexpectedEof => "the connection ended before there was an answer",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "there is no way to it"
-        }
-        _ => return None,
-    };
-    Some(words.to_owned())
+    of_connection(error).map(str::to_owned)
 }
 
 fn http(error: &reqwest::Error) -> String {

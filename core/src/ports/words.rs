@@ -1,0 +1,43 @@
+//! Errors in words for a person, and the name of a text by its content: small things that several adapters need alike.
+
+use std::{error::Error, io};
+
+use sha2::{Digest, Sha256};
+
+/// An error with all its causes, once.
+pub fn words(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What an I/O error of a connection means; absent where its own text says it as well.
+pub fn of_connection(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some("connection refused"),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Some("the connection was broken off")
+        }
+        io::ErrorKind::UnexpectedEof => Some("the connection ended before there was an answer"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some("there is no way to it")
+        }
+        io::ErrorKind::TimedOut => Some("no answer"),
+        _ => None,
+    }
+}
+
+/// The SHA-256 of a text, in hexadecimal: the name under which the texts of model calls are kept.
+pub fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
