@@ -90,13 +90,16 @@ impl Link {
             (None, Some(command)) => {
                 let (program, output, input) =
                     Program::start(server, command).map_err(Failure::Lost)?;
-                match speak((output, input), with_handshake).await {
+                let begun = tokio::select! {
+                    begun = speak((output, input), with_handshake) => begun.map_err(|error| words::of(&error)),
+                    how = program.ended() => Err(how),
+                };
+                match begun {
                     Ok(service) => Self::with(service, Some(program)).await,
                     Err(error) => {
                         // Its last words may still be on their way.
                         tokio::time::sleep(Duration::from_millis(100)).await;
-                        let reason = program.end().unwrap_or_else(|| words::of(&error));
-                        Err(Failure::Lost(reason))
+                        Err(Failure::Lost(program.end().unwrap_or(error)))
                     }
                 }
             }
@@ -139,7 +142,11 @@ impl Link {
         let mut cursor = None;
         for _ in 0..MOST_PAGES {
             let params = PaginatedRequestParams::default().with_cursor(cursor);
-            let page = match service.list_tools(Some(params)).await {
+            let page = tokio::select! {
+                page = service.list_tools(Some(params)) => page,
+                how = self.ended() => return Err(Failure::Lost(how)),
+            };
+            let page = match page {
                 Ok(page) => page,
                 // One that offers no tools is well all the same.
                 Err(ServiceError::McpError(error))
@@ -163,6 +170,14 @@ impl Link {
             }
         }
         Ok(names)
+    }
+
+    /// Waits for the end of the program that is spoken to; for ever where it is none.
+    async fn ended(&self) -> String {
+        match &self.program {
+            Some(program) => program.ended().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn claims_tools(&self) -> bool {

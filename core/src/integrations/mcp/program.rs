@@ -7,6 +7,7 @@
 use std::{
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -22,6 +23,8 @@ use crate::{config::McpServer, redact::redact};
 const EVERY_PROGRAM: [&str; 9] = [
     "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
 ];
+/// How often it is looked at while an answer of it is waited for.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Bytes of its last words that are looked at.
 const KEPT_WORDS: usize = 4096;
 /// Characters of its last words that are kept.
@@ -88,6 +91,16 @@ impl Program {
         match streams {
             (Some(output), Some(input)) => Ok((program, output, input)),
             _ => Err(format!("`{command}` can't be spoken to")),
+        }
+    }
+
+    /// Waits for its end, and says how it ended. The end of its output does not tell: what it started may hold that open.
+    pub(super) async fn ended(&self) -> String {
+        loop {
+            if let Some(how) = self.end() {
+                return how;
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         }
     }
 

@@ -334,6 +334,28 @@ async fn a_program_is_started_once_again_after_its_end_and_never_left_behind() {
     ended(&shell.started()).await;
 }
 
+/// A server that ends as soon as it is asked for its tools for the second time, while what it started holds its output open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_ends_instead_of_answering_is_not_waited_for() {
+    let shell = Shell::new();
+    let script = SCRIPT.replace(
+        "while read -r line; do",
+        "while read -r line; do case \"$line\" in *tools/list*) [ -e \"$PIDS.asked\" ] && rm \"$PIDS.asked\" && kill -9 $$; touch \"$PIDS.asked\";; esac",
+    );
+    let source = source(shell.server(&script));
+    assert_eq!(read(&source).await.health, Health::Healthy);
+    let first = shell.started();
+    let begin = Instant::now();
+    let again = read(&source).await;
+    assert_eq!(again.health, Health::Healthy, "{again:#?}");
+    assert!(
+        shell.started().len() > first.len() && begin.elapsed() < Duration::from_secs(25),
+        "it was waited for until the limit"
+    );
+    drop(source);
+    ended(&shell.started()).await;
+}
+
 #[test]
 fn a_program_ends_with_the_runtime_too() {
     let shell = Shell::new();
