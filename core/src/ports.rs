@@ -22,13 +22,15 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 mod advisor;
+mod house;
 mod rules;
 mod words;
 
 pub use advisor::{
     Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
-    Relation,
+    Relation, Talk,
 };
+pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,

@@ -110,6 +110,22 @@ endpoints! {
     ListModelCalls = Get "/api/advisor/calls", Some(Role::Viewer), CallQuery => Page<RecordedCall>, refuses StoreUnavailable;
     /// One call of a language model with exactly what was sent and what came back.
     GetModelCall = Get "/api/advisor/calls/{id}", Some(Role::Operator), Nothing => CallTexts, refuses CallNotFound StoreUnavailable;
+    /// Specialists: whom one can ask about what, and what they work on now.
+    ListSpecialists = Get "/api/specialists", Some(Role::Viewer), Nothing => Vec<Specialist>;
+    /// Conversations with specialists, newest first.
+    ListConversations = Get "/api/conversations", Some(Role::Viewer), ConversationQuery => Page<Conversation>, refuses StoreUnavailable;
+    /// One conversation with its messages.
+    GetConversation = Get "/api/conversations/{id}", Some(Role::Viewer), Nothing => ConversationDetail, refuses ConversationNotFound StoreUnavailable;
+    /// Says something to a specialist. The answer comes as messages of the conversation.
+    Say = Post "/api/conversations", Some(Role::Operator), SayRequest => Said,
+        refuses ConversationNotFound IncidentNotFound TaskNotFound NothingToDo NoModel StoreUnavailable;
+    /// What is being worked on in a conversation, the answer as far as it is written. With `seen` the reply waits for a change, up to 15 s.
+    GetProgress = Get "/api/conversations/{id}/progress", Some(Role::Viewer), ProgressQuery => Progress, refuses ConversationNotFound StoreUnavailable;
+    /// Stops the answer that is under way.
+    StopAnswer = Post "/api/conversations/{id}/stop", Some(Role::Operator), Nothing => Accepted, refuses ConversationNotFound NothingToDo;
+    /// Has the last question answered once more.
+    RetryAnswer = Post "/api/conversations/{id}/retry", Some(Role::Operator), Nothing => Said,
+        refuses ConversationNotFound NothingToDo NoModel StoreUnavailable;
     /// Incidents of the last hours.
     GetMonitorIncidents = Get "/monitor/incidents", Some(Role::Viewer), HoursQuery => MonitorIncidents, refuses StoreUnavailable;
     /// Tasks, newest first.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActionName, Autonomy, Channel, ErrorCode, Health, Incident, ModelCall, Problem, RemedyRecord,
-    ResourceId, Role, Task, TaskId, tagged::tagged,
+    ActionName, Autonomy, Channel, Conversation, ErrorCode, Health, Incident, Message, ModelCall,
+    Problem, RemedyRecord, ResourceId, Role, Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -229,6 +229,13 @@ pub enum Event as "Event" by "type" {
         /// The call.
         call: Box<ModelCall>,
     },
+    /// Somebody said something in a conversation.
+    MessageSent {
+        /// The conversation after it.
+        conversation: Box<Conversation>,
+        /// The message.
+        message: Box<Message>,
+    },
 }
 }
 
@@ -254,6 +261,7 @@ impl Event {
             Self::TokenMade { .. } => "token_made",
             Self::TokenRevoked { .. } => "token_revoked",
             Self::ModelCalled { .. } => "model_called",
+            Self::MessageSent { .. } => "message_sent",
         }
     }
 

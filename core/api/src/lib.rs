@@ -10,6 +10,7 @@
 mod action;
 mod advisor;
 mod container;
+mod conversation;
 mod decision;
 mod desktop;
 mod diagnosis;
@@ -35,6 +36,7 @@ pub use container::{
     ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, Labels,
     RestartPolicy,
 };
+pub use conversation::*;
 pub use decision::{Autonomy, Decision, Verdict};
 pub use desktop::{
     Chosen, DesktopAnswer, DesktopHeard, DesktopState, NewConnection, SavedConnection,

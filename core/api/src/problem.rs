@@ -29,6 +29,8 @@ pub enum ErrorCode {
     TokenNotFound,
     /// 404: no such call of a language model.
     CallNotFound,
+    /// 404: no such conversation.
+    ConversationNotFound,
     /// 405: the path is right, the method is not.
     MethodNotAllowed,
     /// 409: the task has been answered, or waits for no answer.
@@ -78,7 +80,8 @@ impl ErrorCode {
             | Self::ResourceNotFound
             | Self::ContainerNotFound
             | Self::TokenNotFound
-            | Self::CallNotFound => 404,
+            | Self::CallNotFound
+            | Self::ConversationNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TaskNotWaiting
             | Self::PlanChanged
@@ -111,6 +114,7 @@ impl ErrorCode {
             Self::ContainerNotFound => "container_not_found",
             Self::TokenNotFound => "token_not_found",
             Self::CallNotFound => "call_not_found",
+            Self::ConversationNotFound => "conversation_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TaskNotWaiting => "task_not_waiting",
             Self::PlanChanged => "plan_changed",
@@ -144,6 +148,7 @@ impl ErrorCode {
             Self::ContainerNotFound => "No such container",
             Self::TokenNotFound => "No such token",
             Self::CallNotFound => "No such call",
+            Self::ConversationNotFound => "No such conversation",
             Self::MethodNotAllowed => "This path does not take that method",
             Self::TaskNotWaiting => "The task waits for no answer",
             Self::PlanChanged => "The plan is not the one you saw",

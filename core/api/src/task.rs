@@ -5,7 +5,9 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{IncidentId, Plan, PlanHash, ResourceId, Risk, TaskType, tagged::tagged};
+use crate::{
+    ConversationId, IncidentId, Plan, PlanHash, ResourceId, Risk, TaskType, tagged::tagged,
+};
 
 /// The number of a task, unique in its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -193,6 +195,15 @@ pub enum Requester as "Requester" by "type" {
         identity: String,
         /// Through which channel.
         channel: Channel,
+    },
+    /// A specialist proposed it in a conversation. Such a task always waits for a person.
+    Specialist {
+        /// Its name.
+        name: String,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The identity of the token of whoever it spoke with.
+        identity: String,
     },
 }
 }

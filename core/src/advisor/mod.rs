@@ -507,6 +507,19 @@ impl crate::ports::Advisor for Advisor {
         })
     }
 
+    fn specialists(&self) -> Vec<steward_api::Specialist> {
+        Vec::new()
+    }
+
+    async fn converse(
+        &self,
+        _talk: &crate::ports::Talk,
+        _house: &dyn crate::ports::House,
+        _scribe: &dyn crate::ports::Scribe,
+    ) -> Result<(), AdvisorError> {
+        Err(AdvisorError::NoModel(HOW_TO_HAVE_ONE.to_owned()))
+    }
+
     fn configure(&self, config: &Config) {
         self.set_up(Some((&config.advisor, &config.node.name)));
     }

@@ -256,6 +256,11 @@ pub(super) fn task_part(screen: &Screen, task: &Task) -> String {
     let requester = match &task.requested_by {
         Requester::Steward => "Steward".to_owned(),
         Requester::Person { identity, .. } => identity.clone(),
+        Requester::Specialist {
+            name,
+            conversation,
+            identity,
+        } => format!("{name}, who spoke with {identity} in conversation {conversation}"),
     };
     out.push_str(&screen.field(
         "made",

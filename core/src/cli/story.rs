@@ -194,6 +194,17 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
         Event::TokenRevoked { name, by } => {
             ("⊘", Tone::Strong, format!("token {name} revoked by {by}"))
         }
+        Event::MessageSent {
+            conversation,
+            message,
+        } => (
+            "”",
+            Tone::Quiet,
+            format!(
+                "conversation {}: {} to {} ({})",
+                conversation.id, message.from, message.to, message.kind
+            ),
+        ),
         Event::ModelCalled { call } => {
             let tone = if call.result == CallResult::Answered {
                 Tone::Quiet

@@ -41,6 +41,8 @@ pub struct Advisor {
     pub privacy: Privacy,
     /// The models.
     pub models: Vec<Model>,
+    /// Specialists besides the built-in ones, and what is to be different about those.
+    pub specialists: Vec<Specialist>,
 }
 
 impl Default for Advisor {
@@ -58,6 +60,7 @@ impl Default for Advisor {
             keep_texts: Span::from_hours(24 * 30),
             privacy: Privacy::default(),
             models: Vec::new(),
+            specialists: Vec::new(),
         }
     }
 }
@@ -124,6 +127,35 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<bool>,
 }
+
+/// A specialist. With the name of a built-in one it changes what is given here about that one, and its instructions are added.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Specialist {
+    /// Its name, such as `Chronos`.
+    pub name: String,
+    /// Its field in a few words, such as `backups`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// What the models that speak for it are told about its work.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub instructions: String,
+    /// Its tools, by name; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
+    /// The model that is asked first; others only where it can't be asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
+}
+
+/// The specialists that come with Steward.
+pub const BUILT_IN_SPECIALISTS: [&str; 5] = [
+    steward_api::JARVIS_PRIME,
+    "Athena",
+    "Mercury",
+    "Atlas",
+    "Sentinel",
+];
 
 const fn eight_thousand() -> u32 {
     8192

@@ -32,7 +32,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use steward_api::{Problem, ResourceId, SettingGroup};
 
-pub use advisor::{Advisor, Model, Privacy, WhenToDiagnose};
+pub use advisor::{Advisor, BUILT_IN_SPECIALISTS, Model, Privacy, Specialist, WhenToDiagnose};
 pub use edit::{OnDisk, Revision, WriteError, revise, value_from_text};
 pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use steward_api::ActionName;
 
-use super::{Config, Span, TlsMode, error::Fault, place::Place, span, tree::Node};
+use super::{
+    BUILT_IN_SPECIALISTS, Config, Span, TlsMode, error::Fault, place::Place, span, tree::Node,
+};
 
 /// Everything that is wrong between keys. `earlier` are faults found before: what rests on a faulty key is not judged.
 pub(super) fn between(
@@ -182,6 +184,7 @@ impl Rules<'_> {
             .map(|model| model.name.as_str())
             .collect();
         self.unique("advisor.models", &models);
+        self.specialists(config);
         for (index, model) in config.advisor.models.iter().enumerate() {
             if model.api_key.is_some() && model.api_key_file.is_some() {
                 self.blame(&[&format!("advisor.models[{index}].api_key_file")], |_| {
@@ -190,6 +193,28 @@ impl Rules<'_> {
                         "leave one of them out".to_owned(),
                     )
                 });
+            }
+        }
+    }
+
+    fn specialists(&mut self, config: &Config) {
+        let specialists = &config.advisor.specialists;
+        let names: Vec<_> = specialists.iter().map(|one| one.name.as_str()).collect();
+        self.unique("advisor.specialists", &names);
+        for (index, one) in specialists.iter().enumerate() {
+            let is_built_in = BUILT_IN_SPECIALISTS.contains(&one.name.as_str());
+            for (key, value) in [("field", &one.field), ("instructions", &one.instructions)] {
+                if value.is_empty() && !is_built_in {
+                    self.blame(&[&format!("advisor.specialists[{index}].name")], |_| {
+                        (
+                            format!("\"{}\" has no `{key}`", one.name),
+                            format!(
+                                "a specialist of your own needs one; built in are {}",
+                                BUILT_IN_SPECIALISTS.join(", ")
+                            ),
+                        )
+                    });
+                }
             }
         }
     }

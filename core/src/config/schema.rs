@@ -320,6 +320,22 @@ pub(super) static ROOT: Kind = Kind::Table(&[
                     ]),
                 ),
             ),
+            key(
+                "specialists",
+                Kind::List(
+                    0,
+                    &Kind::Table(&[
+                        must("name", Kind::Text(text::SPECIALIST)),
+                        key("field", Kind::Text(text::FIELD)),
+                        key("instructions", Kind::Text(text::INSTRUCTIONS)),
+                        key(
+                            "tools",
+                            Kind::List(0, &Kind::Word("a tool of a specialist", tools)),
+                        ),
+                        key("model", Kind::Text(text::NAME)),
+                    ]),
+                ),
+            ),
         ]),
     ),
     key(
@@ -445,6 +461,13 @@ fn risks() -> Vec<&'static str> {
 
 fn tls_modes() -> Vec<&'static str> {
     vec!["off", "generated", "files"]
+}
+
+fn tools() -> Vec<&'static str> {
+    crate::ports::Tool::ALL
+        .into_iter()
+        .map(crate::ports::Tool::as_str)
+        .collect()
 }
 
 fn occasions() -> Vec<&'static str> {

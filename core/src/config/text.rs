@@ -17,6 +17,24 @@ pub(super) const NAME: TextRule = TextRule {
     holds: |text| is_name(text, "-_."),
 };
 
+/// The name of a specialist.
+pub(super) const SPECIALIST: TextRule = TextRule {
+    right: "a name of up to 64 letters, digits, spaces, `-`, `_` and `.`",
+    holds: |text| is_name(text, " -_.") && text.trim() == text,
+};
+
+/// The field of a specialist.
+pub(super) const FIELD: TextRule = TextRule {
+    right: "a few words of up to 100 characters on one line",
+    holds: |text| !text.trim().is_empty() && text.chars().count() <= 100 && is_plain(text),
+};
+
+/// What a specialist is told.
+pub(super) const INSTRUCTIONS: TextRule = TextRule {
+    right: "a text of up to 4000 characters",
+    holds: |text| !text.trim().is_empty() && text.chars().count() <= 4000 && !text.contains('\0'),
+};
+
 /// The name of a script, which is a key and so has no dots.
 pub(super) const SCRIPT_NAME: TextRule = TextRule {
     right: "a name of up to 64 letters, digits, `-` and `_`",

@@ -6,9 +6,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{
-    AdvisorStatus, Diagnosis, Health, Incident, Metric, ModelCall, OfferedAction, Resource,
-    ResourceId, TriedModel,
+    AdvisorStatus, Conversation, Diagnosis, Health, Incident, Message, Metric, ModelCall,
+    OfferedAction, Resource, ResourceId, Specialist, Task, TriedModel,
 };
+
+use super::{House, Scribe};
 
 use crate::config::Config;
 
@@ -83,6 +85,25 @@ pub struct Consultation {
     pub at: Timestamp,
 }
 
+/// What a person said, with what was said before.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Its messages before the question, oldest first; the last 50 where there are more.
+    pub before: Vec<Message>,
+    /// The question.
+    pub question: Message,
+    /// The model that is to answer; absent: the one that suits best.
+    pub model: Option<String>,
+    /// The incident that the conversation is about.
+    pub incident: Option<Incident>,
+    /// The task that the conversation is about.
+    pub task: Option<Task>,
+    /// The time of the question.
+    pub at: Timestamp,
+}
+
 /// A call of a model that is over, with its texts, on its way to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedCall {
@@ -133,6 +154,21 @@ pub trait Advisor: Send + Sync + 'static {
     /// Asks one model for a word, to see whether it answers, and how.
     async fn try_model(&self, name: &str) -> Result<TriedModel, AdvisorError>;
 
+    /// The specialists whom one can ask; what they work on is for the engine to add.
+    fn specialists(&self) -> Vec<Specialist>;
+
+    /// Answers a person: has specialists look at the house, and sends their messages and the answer to the scribe. Takes as long as models
+    /// take; dropped, it stops. What goes wrong on the way is said in messages.
+    ///
+    /// # Errors
+    /// Why there is no answer; the engine says it as a message.
+    async fn converse(
+        &self,
+        talk: &Talk,
+        house: &dyn House,
+        scribe: &dyn Scribe,
+    ) -> Result<(), AdvisorError>;
+
     /// Another configuration is in force.
     fn configure(&self, config: &Config);
 }
@@ -166,6 +202,14 @@ impl Advisor for NoAdvisor {
             name: name.to_owned(),
             known: "none".to_owned(),
         })
+    }
+
+    fn specialists(&self) -> Vec<Specialist> {
+        Vec::new()
+    }
+
+    async fn converse(&self, _: &Talk, _: &dyn House, _: &dyn Scribe) -> Result<(), AdvisorError> {
+        Err(AdvisorError::NoModel("there is no Advisor".to_owned()))
     }
 
     fn configure(&self, _: &Config) {}

@@ -137,6 +137,7 @@ pub(super) async fn apply(
             };
             deed.conclude(connection, entry, *result).await?;
         }
+        Event::MessageSent { .. } => {}
         Event::ModelCalled { call } => {
             sqlx::query(
                 "INSERT INTO model_calls (id, node, at, incident, cost, doc) VALUES ($1, $2, $3, $4, $5, $6)",

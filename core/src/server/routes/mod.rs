@@ -5,6 +5,7 @@
 
 mod advisor;
 mod config;
+mod conversations;
 mod health;
 mod incidents;
 mod journal;
