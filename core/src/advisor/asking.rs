@@ -16,7 +16,7 @@ use super::{
     budget::Budget,
     health::Patience,
     http::Failure,
-    model::{CallFailure, Model},
+    model::{CallFailure, Hearer, Model},
     protocol::{Answer, Request, estimated_tokens},
 };
 use crate::ports::{Clock, FinishedCall, sha256};
@@ -62,7 +62,8 @@ pub(super) struct Manner {
     pub(super) is_wished: bool,
 }
 
-/// Asks one model. The answer's record is open: who judges the answer closes it.
+/// Asks one model. The answer's record is open: who judges the answer closes it. `hear` hears the answer while it is written; where it is
+/// asked once more, from the beginning.
 ///
 /// # Errors
 /// Why there is no answer, in words; recorded already.
@@ -75,6 +76,7 @@ pub(super) async fn ask(
     model: &Model,
     request: &Request,
     manner: Manner,
+    hear: Option<Hearer<'_>>,
 ) -> Result<(Answer, Record), String> {
     let mut wait = FIRST_WAIT;
     let mut tries_left = manner.retries;
@@ -87,11 +89,22 @@ pub(super) async fn ask(
         if !manner.is_wished && !model.health().may_be_asked(began) {
             return Err("it failed too often and rests".to_owned());
         }
-        let prepared = model.prepare(request).await;
-        let with_schema = prepared.with_schema;
+        let prepared = model.prepare(request, hear.is_some()).await;
+        let form = prepared.form;
         let mut record = Record::open(shared, model, request, manner, prepared.body.to_string())
             .ok_or("what is left of today's budget does not suffice")?;
-        let called = model.call(prepared, manner.limit).await;
+        // Kept with the record: what had come by then is known also of a call that is stopped.
+        let so_far = Arc::clone(&record.so_far);
+        let heard = |text: &str| {
+            text.clone_into(&mut so_far.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Some(hear) = hear {
+                hear(text);
+            }
+        };
+        let hear_all: Hearer<'_> = &heard;
+        let called = model
+            .call(prepared, manner.limit, hear.map(|_| hear_all))
+            .await;
         let charges = match &called.outcome {
             // It answered, though nothing could be made of it.
             Err(CallFailure::Failed(failure)) => !failure.is_passing && failure.status.is_none(),
@@ -119,8 +132,8 @@ pub(super) async fn ask(
             CallFailure::Failed(_) => CallResult::Failed,
         };
         record.close(result, Some(why.clone()));
-        // It was the schema that the server did not take: that is known now, and no failure of the model's.
-        if with_schema && model.health().abilities.schema == Some(false) {
+        // It was a part of the form that the server did not take: that is known now, and no failure of the model's.
+        if model.takes_less_than(form) {
             continue;
         }
         let pause = match &failure {
@@ -157,6 +170,8 @@ pub(super) struct Record {
     call: Option<ModelCall>,
     sent: String,
     received: String,
+    /// What has come of an answer that is written piece by piece.
+    so_far: Arc<Mutex<String>>,
     began: Instant,
     /// Tokens that it may have taken at most, sent and received.
     most_in: u64,
@@ -204,6 +219,7 @@ impl Record {
             call: Some(call),
             sent,
             received: String::new(),
+            so_far: Arc::default(),
             began: Instant::now(),
             most_in: prompt_tokens,
             most_out: u64::from(request.most_tokens),
@@ -252,6 +268,8 @@ impl Record {
         if !self.is_settled {
             // Broken off on its way: the server may go on and charge for it.
             call.completion_tokens = self.most_out;
+            self.received =
+                std::mem::take(&mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner));
         }
         call.result = result;
         call.error = error;

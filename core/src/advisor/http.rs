@@ -208,6 +208,28 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A passing reason.
+    pub(super) fn passing(why: impl Into<String>) -> Self {
+        Self {
+            is_passing: true,
+            ..Self::lasting(why)
+        }
+    }
+
+    /// An answer that came piece by piece and broke off: its server may be well again in a moment, unless it sent nonsense or too much.
+    pub(super) fn broken_off(error: OpenAIError) -> Self {
+        let is_passing = matches!(
+            &error,
+            OpenAIError::StreamError(error) if !error.to_string().contains(&TooLong.to_string())
+        );
+        Self {
+            is_passing,
+            ..Self::from(error)
+        }
+    }
+}
+
 impl From<OpenAIError> for Failure {
     fn from(error: OpenAIError) -> Self {
         match error {

@@ -17,9 +17,12 @@ mod model;
 mod opinion;
 mod pieces;
 mod protocol;
+mod rounds;
 mod route;
+mod specialists;
 mod specs;
 mod stand_ins;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -42,12 +45,12 @@ use self::{
     model::{Model, Spec},
     pieces::Piece,
     protocol::{Message, Request, Speaker, object_in},
-    route::{Candidate, Need, Route, route},
+    rounds::{Put, Rounds},
     stand_ins::{Known, StandIns},
 };
 use crate::{
     config::{self, Config},
-    ports::{AdvisorError, Clock, Consultation, FinishedCall},
+    ports::{AdvisorError, Clock, Consultation, FinishedCall, House, Scribe, Talk},
 };
 
 /// What the Advisor is made of.
@@ -102,13 +105,6 @@ impl Setup {
             rest: self.config.rest,
         }
     }
-}
-
-/// One model with the question as it would be put to it.
-struct Prepared {
-    request: Request,
-    pieces: Vec<Piece>,
-    stand_ins: Option<StandIns>,
 }
 
 impl Advisor {
@@ -226,51 +222,14 @@ impl Advisor {
         }
     }
 
-    /// The models to ask, in their order, each with its question.
-    fn plan(
+    /// The question about an incident as it is put to one model.
+    fn put(
         &self,
         setup: &Setup,
+        spec: &Spec,
         case: &Consultation,
-        wish: Option<&str>,
-    ) -> (Route, Vec<Prepared>) {
-        let now = self.shared.clock.now();
-        let all = pieces::all(case);
-        let prepared: Vec<Prepared> = setup
-            .models
-            .iter()
-            .map(|model| self.prepare(setup, &model.spec, case, &all))
-            .collect();
-        let candidates: Vec<Candidate<'_>> = setup
-            .models
-            .iter()
-            .zip(&prepared)
-            .map(|(model, prepared)| {
-                let tokens_in = prepared.request.estimated_tokens();
-                let tokens_out = u64::from(prepared.request.most_tokens);
-                let health = model.health();
-                Candidate {
-                    name: &model.spec.name,
-                    class: model.spec.class,
-                    context_tokens: u64::from(model.spec.context_tokens),
-                    tokens: tokens_in + tokens_out,
-                    unusable: model.spec.unusable.as_deref(),
-                    most_micro_usd: model.spec.cost(tokens_in, tokens_out),
-                    resting_until: health.resting_until(now),
-                    latency_ms: health.latency_ms,
-                }
-            })
-            .collect();
-        let today = self.shared.today();
-        let left = self.shared.with_budget(|budget| budget.left(today));
-        let need = Need {
-            wish,
-            left_micro_usd: left,
-        };
-        (route(need, &candidates), prepared)
-    }
-
-    /// The question as it would be put to one model.
-    fn prepare(&self, setup: &Setup, spec: &Spec, case: &Consultation, all: &[Piece]) -> Prepared {
+        all: &[Piece],
+    ) -> Put<Vec<Piece>> {
         let is_cloud = spec.class == ModelClass::Cloud;
         let shown = if is_cloud {
             pieces::for_cloud(all.to_vec(), setup.config.privacy)
@@ -281,22 +240,7 @@ impl Advisor {
         let around = opinion::WORDS_AROUND + 3 * u64::from(opinion::MOST_TOKENS);
         let room = u64::from(spec.context_tokens).saturating_sub(around);
         let shown = pieces::that_fit(shown, room);
-        let mut request = opinion::question(case, &shown);
-        let stand_ins = is_cloud.then(|| {
-            let mut stand_ins = self.stand_ins(setup, case);
-            for message in &mut request.messages {
-                message.text = stand_ins.hide(&message.text);
-            }
-            stand_ins
-        });
-        Prepared {
-            request,
-            pieces: shown,
-            stand_ins,
-        }
-    }
-
-    fn stand_ins(&self, setup: &Setup, case: &Consultation) -> StandIns {
+        let request = opinion::question(case, &shown);
         let related = case.related.iter().map(|related| &related.resource);
         let before = case.precedents.iter().map(|precedent| &precedent.resource);
         let nodes = [&case.incident.resource]
@@ -304,65 +248,17 @@ impl Advisor {
             .chain(related)
             .chain(before)
             .map(|resource| resource.node.clone());
+        let stand_ins = is_cloud.then(|| self.stand_ins(setup, nodes.collect()));
+        Put::hidden(request, shown, stand_ins)
+    }
+
+    fn stand_ins(&self, setup: &Setup, mut nodes: BTreeSet<String>) -> StandIns {
+        nodes.insert(setup.node.clone());
         let known = Known {
-            hosts: nodes.chain([setup.node.clone()]).collect(),
+            hosts: nodes,
             users: self.users.clone(),
         };
         StandIns::new(&self.salt, known)
-    }
-
-    /// One model's opinion, with one repair round.
-    async fn opinion(
-        &self,
-        setup: &Setup,
-        model: &Model,
-        case: &Consultation,
-        prepared: Prepared,
-        is_wished: bool,
-    ) -> Result<Diagnosis, String> {
-        let Prepared {
-            mut request,
-            pieces,
-            stand_ins,
-        } = prepared;
-        let manner = Manner {
-            incident: Some(case.incident.id),
-            is_wished,
-            ..setup.manner(Purpose::Diagnosis)
-        };
-        let mut rounds_left = 1;
-        loop {
-            let (answer, record) = ask(&self.shared, model, &request, manner).await?;
-            let text = match &stand_ins {
-                Some(stand_ins) => stand_ins.put_back(&answer.text),
-                None => answer.text.clone(),
-            };
-            let faults = match opinion::judge(&text, case, &pieces, &model.spec.name) {
-                Ok(diagnosis) => {
-                    record.close(CallResult::Answered, None);
-                    return Ok(diagnosis);
-                }
-                Err(mut faults) => {
-                    if answer.was_cut_off {
-                        faults.push("it was cut off: be shorter".to_owned());
-                    }
-                    faults
-                }
-            };
-            let why = format!("the answer is not valid: {}", faults.join("; "));
-            record.close(CallResult::Invalid, Some(why.clone()));
-            if rounds_left == 0 {
-                return Err(why);
-            }
-            rounds_left -= 1;
-            // What the model wrote goes back to it as it wrote it, with its stand-ins.
-            request = opinion::once_more(&request, &answer.text, &faults);
-            if let (Some(message), Some(mut stand_ins)) =
-                (request.messages.last_mut(), stand_ins.clone())
-            {
-                message.text = stand_ins.hide(&message.text);
-            }
-        }
     }
 
     fn find(&self, setup: &Setup, name: &str) -> Result<Arc<Model>, AdvisorError> {
@@ -433,39 +329,24 @@ impl crate::ports::Advisor for Advisor {
         wish: Option<&str>,
     ) -> Result<Diagnosis, AdvisorError> {
         let setup = self.setup();
-        if !setup.config.enabled {
-            return Err(AdvisorError::NoModel(
-                "the Advisor is switched off (advisor.enabled)".to_owned(),
-            ));
-        }
-        if let Some(name) = wish {
-            self.find(&setup, name)?;
-        }
-        if setup.models.is_empty() {
-            return Err(AdvisorError::NoModel(HOW_TO_HAVE_ONE.to_owned()));
-        }
-        let (way, prepared) = self.plan(&setup, case, wish);
-        if way.order.is_empty() {
-            return Err(AdvisorError::NoModel(way.reasons()));
-        }
-        let mut prepared: Vec<Option<Prepared>> = prepared.into_iter().map(Some).collect();
-        let mut tried = Vec::new();
-        for index in way.order {
-            let (Some(model), Some(question)) = (
-                setup.models.get(index),
-                prepared.get_mut(index).and_then(Option::take),
-            ) else {
-                continue;
-            };
-            match self
-                .opinion(&setup, model, case, question, wish.is_some())
-                .await
-            {
-                Ok(diagnosis) => return Ok(diagnosis),
-                Err(why) => tried.push(format!("{}: {why}", model.spec.name)),
-            }
-        }
-        Err(AdvisorError::NoAnswer(tried.join("; ")))
+        let all = pieces::all(case);
+        let how = Rounds {
+            purpose: Purpose::Diagnosis,
+            incident: Some(case.incident.id),
+            wish,
+            first: None,
+            hear: None,
+            again: opinion::AGAIN,
+        };
+        let (diagnosis, _) = self
+            .rounds(
+                &setup,
+                how,
+                |spec| self.put(&setup, spec, case, &all),
+                |given| opinion::judge(given.text, case, given.shown, given.model),
+            )
+            .await?;
+        Ok(diagnosis)
     }
 
     async fn try_model(&self, name: &str) -> Result<TriedModel, AdvisorError> {
@@ -482,7 +363,7 @@ impl crate::ports::Advisor for Advisor {
         };
         // Whether it keeps to a form is what is to be found out.
         model.note(|health| health.abilities.schema = None);
-        let error = match ask(&self.shared, &model, &trial(), manner).await {
+        let error = match ask(&self.shared, &model, &trial(), manner, None).await {
             Ok((answer, record)) => {
                 let keeps_to_it = object_in(&answer.text)
                     .is_some_and(|answer| answer.get("ready").is_some_and(|ready| ready == true));
@@ -508,16 +389,17 @@ impl crate::ports::Advisor for Advisor {
     }
 
     fn specialists(&self) -> Vec<steward_api::Specialist> {
-        Vec::new()
+        let roster = specialists::roster(&self.setup().config);
+        roster.iter().map(specialists::Who::shown).collect()
     }
 
     async fn converse(
         &self,
-        _talk: &crate::ports::Talk,
-        _house: &dyn crate::ports::House,
-        _scribe: &dyn crate::ports::Scribe,
+        talk: &Talk,
+        house: &dyn House,
+        scribe: &dyn Scribe,
     ) -> Result<(), AdvisorError> {
-        Err(AdvisorError::NoModel(HOW_TO_HAVE_ONE.to_owned()))
+        self.answer(talk, house, scribe).await
     }
 
     fn configure(&self, config: &Config) {
@@ -541,6 +423,7 @@ fn trial() -> Request {
                 "properties": {"ready": {"type": "boolean", "enum": [true]}},
             }),
         )),
+        tools: Vec::new(),
         // Some think aloud first.
         most_tokens: 600,
     }

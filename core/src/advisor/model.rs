@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -21,11 +22,15 @@ use super::{
     budget::price,
     health::{Health, Patience},
     http::{Bounded, Endpoint, Failure},
-    protocol::{Answer, Request, offered, read},
+    protocol::{Answer, Form, Growing, Request, offered, read},
 };
 
 /// Calls of one model side by side: what is in the house has one processor to share.
 const SIDE_BY_SIDE: usize = 2;
+/// A stream may take so many times as long as each of its pieces.
+const LONGEST_STREAM: u32 = 5;
+/// Why there was nothing to hear.
+const NO_STREAM: &str = "it does not send its answer piece by piece";
 /// How long the list of a server's models may take.
 const LIST_WITHIN: Duration = Duration::from_secs(10);
 /// OpenAI's own server wants a newer name for the limit of an answer, and of some models no temperature.
@@ -85,9 +90,12 @@ pub(super) struct Model {
 /// A call that is about to be made.
 pub(super) struct Prepared {
     pub(super) body: Value,
-    /// Whether the server is asked to hold the model to the schema.
-    pub(super) with_schema: bool,
+    /// What of it this server takes.
+    pub(super) form: Form,
 }
+
+/// Hears an answer while it is written: each time the whole of it so far.
+pub(super) type Hearer<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// A call that was made.
 #[derive(Debug)]
@@ -216,12 +224,18 @@ impl Model {
         first.unwrap_or_default()
     }
 
-    /// What would be sent.
-    pub(super) async fn prepare(&self, request: &Request) -> Prepared {
+    /// What would be sent. `streamed`: whether somebody hears the answer while it is written.
+    pub(super) async fn prepare(&self, request: &Request, streamed: bool) -> Prepared {
         let model = self.resolve().await;
-        let with_schema = request.schema.is_some() && self.health().abilities.schema != Some(false);
-        let body = request.body(&model, with_schema, self.spec.url.contains(NEW_LIMIT_AT));
-        Prepared { body, with_schema }
+        let abilities = self.health().abilities;
+        let form = Form {
+            with_schema: request.schema.is_some() && abilities.schema != Some(false),
+            with_tools: !request.tools.is_empty() && abilities.tools != Some(false),
+            streamed: streamed && abilities.streaming != Some(false),
+            new_limit: self.spec.url.contains(NEW_LIMIT_AT),
+        };
+        let body = request.body(&model, form);
+        Prepared { body, form }
     }
 
     /// Waits until it has a hand free.
@@ -230,14 +244,34 @@ impl Model {
         self.gate.acquire().await.ok()
     }
 
-    /// Calls it once.
-    pub(super) async fn call(&self, prepared: Prepared, limit: Duration) -> Called {
-        let Prepared { body, with_schema } = prepared;
+    /// Calls it once. `limit`: how long it may take; where the answer comes piece by piece, how long each piece may take.
+    pub(super) async fn call(
+        &self,
+        prepared: Prepared,
+        limit: Duration,
+        hear: Option<Hearer<'_>>,
+    ) -> Called {
+        let Prepared { body, form } = prepared;
         let began = Instant::now();
+        let (received, outcome) = match hear.filter(|_| form.streamed) {
+            Some(hear) => self.hear(body, limit, hear).await,
+            None => self.wait_for(body, limit).await,
+        };
+        self.learn(form, &outcome);
+        Called {
+            received,
+            took: began.elapsed(),
+            outcome,
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        body: Value,
+        limit: Duration,
+    ) -> (String, Result<Answer, CallFailure>) {
         let chat = self.client.chat();
-        let reply = timeout(limit, chat.create_byot::<_, Value>(body)).await;
-        let took = began.elapsed();
-        let (received, outcome) = match reply {
+        match timeout(limit, chat.create_byot::<_, Value>(body)).await {
             Err(_) => (String::new(), Err(CallFailure::TimedOut(limit))),
             Ok(Err(error)) => (
                 String::new(),
@@ -247,32 +281,111 @@ impl Model {
                 reply.to_string(),
                 read(&reply).map_err(|why| CallFailure::Failed(Failure::lasting(why))),
             ),
-        };
-        if with_schema {
-            match &outcome {
-                Ok(_) => self.note(|health| health.abilities.schema = Some(true)),
-                // A server that does not know the field says so with 400 or 422; it is asked once more without.
-                Err(CallFailure::Failed(Failure {
-                    status: Some(400 | 422),
-                    why,
-                    ..
-                })) if speaks_of_schema(why) => {
-                    self.note(|health| health.abilities.schema = Some(false));
-                }
-                Err(_) => {}
-            }
-        }
-        Called {
-            received,
-            took,
-            outcome,
         }
     }
-}
 
-fn speaks_of_schema(why: &str) -> bool {
-    let why = why.to_lowercase();
-    ["response_format", "json_schema", "schema", "grammar"]
-        .iter()
-        .any(|word| why.contains(word))
+    async fn hear(
+        &self,
+        body: Value,
+        limit: Duration,
+        hear: Hearer<'_>,
+    ) -> (String, Result<Answer, CallFailure>) {
+        let began = Instant::now();
+        let mut growing = Growing::default();
+        let mut pieces = 0_u32;
+        let failed = |failure| Err(CallFailure::Failed(failure));
+        let chat = self.client.chat();
+        let outcome = match timeout(limit, chat.create_stream_byot::<_, Value>(body)).await {
+            Err(_) => Err(CallFailure::TimedOut(limit)),
+            Ok(Err(error)) => failed(Failure::from(error)),
+            Ok(Ok(mut stream)) => loop {
+                // One that sends a word now and then must not hold on to its asker for ever.
+                if began.elapsed() > limit.saturating_mul(LONGEST_STREAM) {
+                    break Err(CallFailure::TimedOut(began.elapsed()));
+                }
+                match timeout(limit, stream.next()).await {
+                    Err(_) => break Err(CallFailure::TimedOut(limit)),
+                    Ok(Some(Ok(piece))) => {
+                        pieces = pieces.saturating_add(1);
+                        match growing.take(&piece) {
+                            Ok(true) => hear(growing.text()),
+                            Ok(false) => {}
+                            Err(why) => break failed(Failure::lasting(why)),
+                        }
+                    }
+                    Ok(Some(Err(error))) => break failed(Failure::broken_off(error)),
+                    Ok(None) => {
+                        break growing.clone().end().ok_or_else(|| {
+                            CallFailure::Failed(if pieces == 0 {
+                                Failure::lasting(NO_STREAM)
+                            } else {
+                                Failure::passing("the answer broke off")
+                            })
+                        });
+                    }
+                }
+            },
+        };
+        let received = match growing.text() {
+            "" => String::new(),
+            text => serde_json::json!({"streamed": true, "content": text}).to_string(),
+        };
+        (received, outcome)
+    }
+
+    /// What a call says of its abilities. A server that does not know a field says so with 400 or 422.
+    fn learn(&self, form: Form, outcome: &Result<Answer, CallFailure>) {
+        let refused = match outcome {
+            Err(CallFailure::Failed(Failure {
+                status: Some(status),
+                why,
+                ..
+            })) => Some((*status, why.to_lowercase())),
+            _ => None,
+        };
+        let says = |statuses: &[u16], words: &[&str]| {
+            refused.as_ref().is_some_and(|(status, why)| {
+                statuses.contains(status) && words.iter().any(|word| why.contains(word))
+            })
+        };
+        let speaks_of = |words: &[&str]| says(&[400, 422], words);
+        self.note(|health| {
+            let abilities = &mut health.abilities;
+            if form.with_tools {
+                match outcome {
+                    Ok(answer) if !answer.calls.is_empty() => abilities.tools = Some(true),
+                    // llama.cpp calls it a fault of its own.
+                    _ if says(&[400, 422, 500, 501], &["tool", "function", "jinja"]) => {
+                        abilities.tools = Some(false);
+                    }
+                    _ => {}
+                }
+            }
+            if form.with_schema {
+                if outcome.is_ok() {
+                    abilities.schema = Some(true);
+                } else if speaks_of(&["response_format", "json_schema", "schema", "grammar"]) {
+                    abilities.schema = Some(false);
+                }
+            }
+            if form.streamed {
+                match outcome {
+                    Ok(_) => abilities.streaming = Some(true),
+                    Err(CallFailure::Failed(failure)) if failure.why == NO_STREAM => {
+                        abilities.streaming = Some(false);
+                    }
+                    _ if speaks_of(&["stream"]) => abilities.streaming = Some(false),
+                    Err(_) => {}
+                }
+            }
+        });
+    }
+
+    /// Whether it was something in the form that the server did not take, which is known now: without it, it may be asked once more.
+    pub(super) fn takes_less_than(&self, form: Form) -> bool {
+        let abilities = self.health().abilities;
+        (form.with_schema && abilities.schema == Some(false))
+            || (form.with_tools && abilities.tools == Some(false))
+            || (form.streamed && abilities.streaming == Some(false))
+    }
 }

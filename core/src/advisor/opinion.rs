@@ -25,6 +25,8 @@ const LONGEST_DIAGNOSIS: usize = 300;
 const LONGEST_REASONING: usize = 900;
 /// Pieces of evidence, at most.
 const MOST_EVIDENCE: usize = 8;
+/// How an answer is asked for again.
+pub(super) const AGAIN: &str = "Answer again with one JSON object that mends it, and nothing else.";
 /// The word for no action.
 const NONE: &str = "none";
 
@@ -83,6 +85,7 @@ pub(super) fn question(case: &Consultation, pieces: &[Piece]) -> Request {
             Message::new(Speaker::User, text),
         ],
         schema: Some(("diagnosis", schema(case, pieces))),
+        tools: Vec::new(),
         most_tokens: MOST_TOKENS,
     }
 }
@@ -121,24 +124,6 @@ fn schema(case: &Consultation, pieces: &[Piece]) -> Value {
             "evidence": {"type": "array", "maxItems": MOST_EVIDENCE, "items": {"type": "string", "enum": references}},
         },
     })
-}
-
-/// The question, with the answer that will not do and what is wrong with it.
-pub(super) fn once_more(request: &Request, answer: &str, faults: &[String]) -> Request {
-    let mut request = request.clone();
-    // A huge answer is not sent back whole.
-    let answer: String = answer.chars().take(2000).collect();
-    request
-        .messages
-        .push(Message::new(Speaker::Assistant, answer));
-    request.messages.push(Message::new(
-        Speaker::User,
-        format!(
-            "This will not do: {}. Answer again with one JSON object that mends it, and nothing else.",
-            faults.join("; ")
-        ),
-    ));
-    request
 }
 
 /// Reads an answer.

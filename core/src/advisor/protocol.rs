@@ -11,6 +11,8 @@ pub(super) enum Speaker {
     System,
     User,
     Assistant,
+    /// What a tool gave, for the call of it by the assistant.
+    Tool,
 }
 
 impl Speaker {
@@ -19,8 +21,19 @@ impl Speaker {
             Self::System => "system",
             Self::User => "user",
             Self::Assistant => "assistant",
+            Self::Tool => "tool",
         }
     }
+}
+
+/// A call of a tool that a model wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ToolCall {
+    /// By which its result is known.
+    pub(super) id: String,
+    pub(super) name: String,
+    /// JSON, as the model wrote it.
+    pub(super) arguments: String,
 }
 
 /// One message.
@@ -28,6 +41,10 @@ impl Speaker {
 pub(super) struct Message {
     pub(super) speaker: Speaker,
     pub(super) text: String,
+    /// The tools that the assistant calls with it.
+    pub(super) calls: Vec<ToolCall>,
+    /// The call whose result this is.
+    pub(super) result_of: Option<String>,
 }
 
 impl Message {
@@ -35,7 +52,27 @@ impl Message {
         Self {
             speaker,
             text: text.into(),
+            calls: Vec::new(),
+            result_of: None,
         }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = json!({"role": self.speaker.as_str(), "content": self.text});
+        if !self.calls.is_empty() {
+            let calls = self.calls.iter().map(|call| {
+                json!({
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                })
+            });
+            body["tool_calls"] = calls.collect();
+        }
+        if let Some(id) = &self.result_of {
+            body["tool_call_id"] = json!(id);
+        }
+        body
     }
 }
 
@@ -45,31 +82,49 @@ pub(super) struct Request {
     pub(super) messages: Vec<Message>,
     /// The shape that the answer must have: its name and its JSON schema.
     pub(super) schema: Option<(&'static str, Value)>,
+    /// What it may call instead of answering, in the form of functions.
+    pub(super) tools: Vec<Value>,
     /// Tokens of the answer, at most.
     pub(super) most_tokens: u32,
 }
 
+/// What of a request a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// It is asked to hold the model to the schema.
+    pub(super) with_schema: bool,
+    /// It is told of the tools.
+    pub(super) with_tools: bool,
+    /// It is asked to send the answer piece by piece.
+    pub(super) streamed: bool,
+    /// It wants OpenAI's newer name for the limit, and no temperature.
+    pub(super) new_limit: bool,
+}
+
 impl Request {
-    /// The body to send. `with_schema`: whether the server is asked to hold the model to the schema; `new_limit`: whether it wants
-    /// OpenAI's newer name for the limit, and no temperature.
-    pub(super) fn body(&self, model: &str, with_schema: bool, new_limit: bool) -> Value {
-        let messages: Vec<Value> = self
-            .messages
-            .iter()
-            .map(|message| json!({"role": message.speaker.as_str(), "content": message.text}))
-            .collect();
-        let mut body = json!({"messages": messages, "stream": false});
+    /// The body to send.
+    pub(super) fn body(&self, model: &str, form: Form) -> Value {
+        let messages: Vec<Value> = self.messages.iter().map(Message::body).collect();
+        let mut body = json!({"messages": messages, "stream": form.streamed});
+        if form.streamed {
+            body["stream_options"] = json!({"include_usage": true});
+        }
         if !model.is_empty() {
             body["model"] = json!(model);
         }
-        if new_limit {
+        if form.new_limit {
             body["max_completion_tokens"] = json!(self.most_tokens);
         } else {
             body["max_tokens"] = json!(self.most_tokens);
             // The same question shall get the same answer, as far as the server can.
             body["temperature"] = json!(0);
         }
-        if with_schema && let Some((name, schema)) = &self.schema {
+        if form.with_tools && !self.tools.is_empty() {
+            body["tools"] = json!(self.tools);
+        }
+        if form.with_schema
+            && let Some((name, schema)) = &self.schema
+        {
             body["response_format"] = json!({
                 "type": "json_schema",
                 "json_schema": {"name": name, "strict": true, "schema": schema},
@@ -84,12 +139,17 @@ impl Request {
             .schema
             .as_ref()
             .map_or(0, |(_, schema)| schema.to_string().len());
+        let tools: usize = self.tools.iter().map(|tool| tool.to_string().len()).sum();
         let text: usize = self
             .messages
             .iter()
-            .map(|message| message.text.chars().count() + 12)
+            .map(|message| {
+                let calls = message.calls.iter();
+                let calls: usize = calls.map(|call| call.arguments.len() + 40).sum();
+                message.text.chars().count() + calls + 12
+            })
             .sum();
-        estimated_tokens(text + schema)
+        estimated_tokens(text + schema + tools)
     }
 }
 
@@ -103,6 +163,8 @@ pub(super) fn estimated_tokens(characters: usize) -> u64 {
 pub(super) struct Answer {
     /// The text; empty where there is none.
     pub(super) text: String,
+    /// The tools that it calls.
+    pub(super) calls: Vec<ToolCall>,
     /// Why the model refused, where it says that it did.
     pub(super) refusal: Option<String>,
     /// Whether it ended because it had said enough, as far as the server says.
@@ -116,12 +178,7 @@ pub(super) struct Answer {
 /// Reads a reply; says what it lacks where it is none.
 pub(super) fn read(reply: &Value) -> Result<Answer, String> {
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
-        let said = error
-            .get("message")
-            .and_then(Value::as_str)
-            .or_else(|| error.as_str())
-            .unwrap_or("it says no more");
-        return Err(format!("the server reports an error: {said}"));
+        return Err(error_in(error));
     }
     let choice = reply
         .get("choices")
@@ -145,6 +202,7 @@ pub(super) fn read(reply: &Value) -> Result<Answer, String> {
     let finish = choice.get("finish_reason").and_then(Value::as_str);
     Ok(Answer {
         text: content(message.get("content")),
+        calls: tool_calls(message.get("tool_calls")),
         refusal: refusal.or_else(|| {
             (finish == Some("content_filter")).then(|| "the content was filtered".to_owned())
         }),
@@ -164,6 +222,103 @@ fn content(content: Option<&Value>) -> String {
             .collect(),
         _ => String::new(),
     }
+}
+
+/// Calls of tools that can be understood; each without an id gets one, since some servers give none.
+fn tool_calls(calls: Option<&Value>) -> Vec<ToolCall> {
+    let calls = calls.and_then(Value::as_array).into_iter().flatten();
+    calls
+        .enumerate()
+        .filter_map(|(index, call)| {
+            let function = call.get("function")?;
+            let arguments = match function.get("arguments") {
+                Some(Value::String(text)) => text.clone(),
+                // Some give an object where a text is meant.
+                Some(other) => other.to_string(),
+                None => String::new(),
+            };
+            let id = call.get("id").and_then(Value::as_str);
+            Some(ToolCall {
+                id: id.map_or_else(|| format!("call-{index}"), str::to_owned),
+                name: function.get("name")?.as_str()?.to_owned(),
+                arguments,
+            })
+        })
+        .collect()
+}
+
+/// An answer that comes piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Growing {
+    answer: Answer,
+    refusal: String,
+    finish: Option<String>,
+}
+
+impl Growing {
+    /// Takes one piece in. Says whether the text has grown.
+    ///
+    /// # Errors
+    /// What the server says went wrong.
+    pub(super) fn take(&mut self, piece: &Value) -> Result<bool, String> {
+        if let Some(error) = piece.get("error").filter(|error| !error.is_null()) {
+            return Err(error_in(error));
+        }
+        let count = |name: &str| {
+            piece
+                .get("usage")
+                .and_then(|usage| usage.get(name)?.as_u64())
+        };
+        self.answer.prompt_tokens = count("prompt_tokens").or(self.answer.prompt_tokens);
+        self.answer.completion_tokens =
+            count("completion_tokens").or(self.answer.completion_tokens);
+        let choice = piece
+            .get("choices")
+            .and_then(Value::as_array)
+            .and_then(|choices| choices.first());
+        let Some(choice) = choice else {
+            return Ok(false);
+        };
+        if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
+            self.finish = Some(finish.to_owned());
+        }
+        // Some servers send the last piece as a whole message.
+        let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) else {
+            return Ok(false);
+        };
+        if let Some(refusal) = delta.get("refusal").and_then(Value::as_str) {
+            self.refusal.push_str(refusal);
+        }
+        let more = content(delta.get("content"));
+        self.answer.text.push_str(&more);
+        Ok(!more.is_empty())
+    }
+
+    /// What has come so far.
+    pub(super) fn text(&self) -> &str {
+        &self.answer.text
+    }
+
+    /// The whole answer; none where the stream ended before the answer did.
+    pub(super) fn end(mut self) -> Option<Answer> {
+        let finish = self.finish?;
+        self.answer.was_cut_off = finish == "length";
+        self.answer.refusal = match (self.refusal.is_empty(), finish.as_str()) {
+            (false, _) => Some(self.refusal),
+            (true, "content_filter") => Some("the content was filtered".to_owned()),
+            (true, _) => None,
+        };
+        Some(self.answer)
+    }
+}
+
+fn error_in(error: &Value) -> String {
+    let said = error
+        .get("message")
+        .and_then(Value::as_str)
+        .or_else(|| error.as_str())
+        .unwrap_or("it says no more");
+    format!("the server reports an error: {said}")
 }
 
 /// The names of the models that a server offers.
@@ -266,14 +421,75 @@ mod tests {
         let request = Request {
             messages: vec![Message::new(Speaker::User, "hi")],
             schema: Some(("diagnosis", json!({"type": "object"}))),
+            tools: Vec::new(),
             most_tokens: 7,
         };
-        let body = request.body("m", true, false);
+        let form = Form {
+            with_schema: true,
+            with_tools: false,
+            streamed: false,
+            new_limit: false,
+        };
+        let body = request.body("m", form);
         assert_eq!(body["response_format"]["json_schema"]["name"], "diagnosis");
         assert_eq!(body["max_tokens"], 7);
-        let body = request.body("", false, true);
+        let body = request.body(
+            "",
+            Form {
+                with_schema: false,
+                new_limit: true,
+                ..form
+            },
+        );
         assert!(body.get("response_format").is_none() && body.get("model").is_none());
         assert_eq!(body["max_completion_tokens"], 7);
+    }
+
+    #[test]
+    fn calls_of_tools_go_there_and_come_back() {
+        let reply = json!({"choices": [{"message": {"content": null, "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "get_log", "arguments": "{\"lines\": 5}"}},
+            {"function": {"name": "list_ports", "arguments": {}}},
+            {"function": {"arguments": "{}"}},
+            7,
+        ]}, "finish_reason": "tool_calls"}]});
+        let calls = read(&reply).unwrap().calls;
+        let names: Vec<_> = calls
+            .iter()
+            .map(|call| (call.id.as_str(), call.name.as_str()))
+            .collect();
+        assert_eq!(names, [("a", "get_log"), ("call-1", "list_ports")]);
+        let mut said = Message::new(Speaker::Assistant, "");
+        said.calls = calls;
+        let mut result = Message::new(Speaker::Tool, "nothing");
+        result.result_of = Some("a".to_owned());
+        assert_eq!(said.body()["tool_calls"][0]["function"]["name"], "get_log");
+        assert_eq!(result.body()["tool_call_id"], "a");
+    }
+
+    #[test]
+    fn an_answer_grows_piece_by_piece_and_one_that_breaks_off_is_none() {
+        let mut growing = Growing::default();
+        for text in ["All ", "", "is well."] {
+            let piece = json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]});
+            assert_eq!(growing.take(&piece), Ok(!text.is_empty()));
+        }
+        assert_eq!(growing.text(), "All is well.");
+        assert_eq!(growing.clone().end(), None);
+        let last = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
+        growing.take(&last).unwrap();
+        let usage = json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}});
+        growing.take(&usage).unwrap();
+        let answer = growing.clone().end().unwrap();
+        assert_eq!(
+            (answer.text.as_str(), answer.prompt_tokens),
+            ("All is well.", Some(9))
+        );
+        assert!(
+            growing
+                .take(&json!({"error": {"message": "out of memory"}}))
+                .is_err()
+        );
     }
 
     proptest! {
@@ -283,7 +499,7 @@ mod tests {
         fn reading_never_panics(text in "[{}\\[\\]\",:a-z0-9 ]{0,60}") {
             let _ = object_in(&text);
             if let Ok(value) = serde_json::from_str::<Value>(&text) {
-                let _ = (read(&value), offered(&value));
+                let _ = (read(&value), offered(&value), Growing::default().take(&value));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The Advisor in front of a server that answers as a test says: every good and bad behaviour of models and their servers.
 
-mod server;
+pub(super) mod server;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -31,13 +31,16 @@ impl Clock for Wall {
     }
 }
 
-struct House {
-    advisor: Arc<Advisor>,
+pub(super) struct House {
+    pub(super) advisor: Arc<Advisor>,
     calls: mpsc::UnboundedReceiver<FinishedCall>,
 }
 
 impl House {
-    fn new(models: Vec<config::Model>, change: impl FnOnce(&mut config::Advisor)) -> Self {
+    pub(super) fn new(
+        models: Vec<config::Model>,
+        change: impl FnOnce(&mut config::Advisor),
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config::default();
         config.node.name = "atlas".to_owned();
@@ -60,7 +63,7 @@ impl House {
         }
     }
 
-    fn calls(&mut self) -> Vec<FinishedCall> {
+    pub(super) fn calls(&mut self) -> Vec<FinishedCall> {
         let mut calls = Vec::new();
         while let Ok(call) = self.calls.try_recv() {
             calls.push(call);
@@ -68,7 +71,7 @@ impl House {
         calls
     }
 
-    fn results(&mut self) -> Vec<CallResult> {
+    pub(super) fn results(&mut self) -> Vec<CallResult> {
         self.calls().iter().map(|call| call.call.result).collect()
     }
 }

@@ -20,7 +20,7 @@ use crate::config;
 
 /// One answer of the server.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(in crate::advisor) enum Reply {
     Text(String),
     Raw(u16, &'static str, String),
     Refusal,
@@ -28,11 +28,44 @@ pub(super) enum Reply {
     Slow,
     Huge,
     Drops,
+    /// Calls of tools, each with its arguments.
+    Calls(Vec<(&'static str, String)>),
+    /// A stream that ends after this much.
+    BreaksOff(String),
+    /// A stream that sends this and then nothing more.
+    Stalls(String),
+}
+
+/// How a text comes to whoever asked for it piece by piece: a few characters at a time.
+fn pieces(text: &str) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    letters
+        .chunks(7)
+        .map(|some| {
+            let some: String = some.iter().collect();
+            let piece = json!({"choices": [{"delta": {"content": some}, "finish_reason": null}]});
+            format!("data: {piece}\n\n")
+        })
+        .collect()
+}
+
+fn stream(pieces: Vec<String>, goes_on: bool) -> Response<Body> {
+    use futures_util::StreamExt as _;
+    let sent = futures_util::stream::iter(pieces).map(Ok::<_, std::convert::Infallible>);
+    let body = if goes_on {
+        Body::from_stream(sent.chain(futures_util::stream::pending()))
+    } else {
+        Body::from_stream(sent)
+    };
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(body)
+        .unwrap()
 }
 
 #[derive(Default)]
-pub(super) struct Script {
-    pub(super) replies: Mutex<VecDeque<Reply>>,
+pub(in crate::advisor) struct Script {
+    pub(in crate::advisor) replies: Mutex<VecDeque<Reply>>,
     seen: Mutex<Vec<(Value, Option<String>)>>,
 }
 
@@ -49,6 +82,7 @@ async fn completions(
         .lock()
         .unwrap()
         .push((serde_json::from_str(&body).unwrap(), key));
+    let is_streamed = serde_json::from_str::<Value>(&body).unwrap()["stream"] == true;
     let reply = script.replies.lock().unwrap().pop_front();
     let json = |value: Value| {
         Response::builder()
@@ -63,6 +97,27 @@ async fn completions(
         }))
     };
     match reply.unwrap_or(Reply::Raw(500, "", "nothing scripted".to_owned())) {
+        Reply::Text(text) if is_streamed => {
+            let mut sent = pieces(&text);
+            sent.push(
+                "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(),
+            );
+            sent.push(
+                "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}\n\n"
+                    .to_owned(),
+            );
+            sent.push("data: [DONE]\n\n".to_owned());
+            stream(sent, false)
+        }
+        Reply::BreaksOff(text) => stream(pieces(&text), false),
+        Reply::Stalls(text) => stream(pieces(&text), true),
+        Reply::Calls(calls) => {
+            let calls: Vec<Value> = calls
+                .iter()
+                .map(|(name, arguments)| json!({"id": format!("c-{name}"), "type": "function", "function": {"name": name, "arguments": arguments}}))
+                .collect();
+            completion(json!({"content": null, "tool_calls": calls}), "tool_calls")
+        }
         Reply::Text(text) => completion(json!({"content": text}), "stop"),
         Reply::CutOff(text) => completion(json!({"content": text}), "length"),
         Reply::Refusal => completion(json!({"content": null, "refusal": "I can't help"}), "stop"),
@@ -97,13 +152,13 @@ async fn completions(
     }
 }
 
-pub(super) struct Server {
-    pub(super) url: String,
-    pub(super) script: Arc<Script>,
+pub(in crate::advisor) struct Server {
+    pub(in crate::advisor) url: String,
+    pub(in crate::advisor) script: Arc<Script>,
 }
 
 impl Server {
-    pub(super) async fn start(replies: Vec<Reply>) -> Self {
+    pub(in crate::advisor) async fn start(replies: Vec<Reply>) -> Self {
         let script = Arc::new(Script {
             replies: Mutex::new(replies.into()),
             seen: Mutex::default(),
@@ -123,16 +178,16 @@ impl Server {
         Self { url, script }
     }
 
-    pub(super) fn seen(&self) -> Vec<(Value, Option<String>)> {
+    pub(in crate::advisor) fn seen(&self) -> Vec<(Value, Option<String>)> {
         self.script.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn model(&self, name: &str) -> config::Model {
+    pub(in crate::advisor) fn model(&self, name: &str) -> config::Model {
         model(name, &self.url)
     }
 }
 
-pub(super) fn model(name: &str, url: &str) -> config::Model {
+pub(in crate::advisor) fn model(name: &str, url: &str) -> config::Model {
     config::Model {
         name: name.to_owned(),
         url: url.to_owned(),
