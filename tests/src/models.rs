@@ -9,10 +9,11 @@ use std::{
 };
 
 use anyhow::Result;
-use http_body_util::{BodyExt as _, Full};
+use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -22,8 +23,12 @@ use tokio::net::TcpListener;
 /// What the server does with a request.
 #[derive(Clone, Debug)]
 pub enum Says {
-    /// It answers with this text.
+    /// It answers with this text; piece by piece, where that is asked for.
     Text(String),
+    /// It answers with this text, and takes this long over each word, where it is asked for piece by piece.
+    Slowly(String, Duration),
+    /// It calls these tools, each with its arguments.
+    Calls(Vec<(String, Value)>),
     /// It answers with this HTTP status and this body.
     Status(u16, String),
     /// It never answers.
@@ -32,6 +37,8 @@ pub enum Says {
     NotYet,
 }
 
+/// A body that may come piece by piece.
+type Body = BoxBody<Bytes, Infallible>;
 type Mind = dyn Fn(&Value) -> Says + Send + Sync;
 
 /// A server of language models, until it drops.
@@ -102,7 +109,7 @@ async fn answer(
     request: Request<Incoming>,
     mind: &Mind,
     seen: &Mutex<Vec<Value>>,
-) -> Response<Full<Bytes>> {
+) -> Response<Body> {
     if request.uri().path().ends_with("/models") {
         return response(200, json!({"data": [{"id": "scripted"}]}).to_string());
     }
@@ -119,25 +126,107 @@ async fn answer(
         tokio::time::sleep(Duration::from_millis(50)).await;
         says = mind(&question);
     }
+    let is_streamed = question["stream"] == true;
     match says {
-        Says::Text(text) => {
-            let reply = json!({
-                "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 700, "completion_tokens": 60},
-            });
-            response(200, reply.to_string())
+        Says::Text(text) if is_streamed => streamed(&text, Duration::ZERO),
+        Says::Slowly(text, pause) if is_streamed => streamed(&text, pause),
+        Says::Text(text) | Says::Slowly(text, _) => {
+            whole(json!({"role": "assistant", "content": text}), "stop")
+        }
+        Says::Calls(calls) => {
+            let calls: Vec<Value> = calls
+                .iter()
+                .enumerate()
+                .map(|(index, (name, arguments))| {
+                    json!({
+                        "id": format!("call-{index}"),
+                        "type": "function",
+                        "function": {"name": name, "arguments": arguments.to_string()},
+                    })
+                })
+                .collect();
+            let message = json!({"role": "assistant", "content": null, "tool_calls": calls});
+            whole(message, "tool_calls")
         }
         Says::Status(status, body) => response(status, body),
         Says::Nothing | Says::NotYet => std::future::pending().await,
     }
 }
 
-fn response(status: u16, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn whole(message: Value, finish: &str) -> Response<Body> {
+    let reply = json!({
+        "choices": [{"message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 700, "completion_tokens": 60},
+    });
+    response(200, reply.to_string())
+}
+
+/// An answer word by word, as Server-Sent Events.
+fn streamed(text: &str, pause: Duration) -> Response<Body> {
+    let words = text.split_inclusive(' ').map(|word| {
+        json!({"choices": [{"delta": {"content": word}, "finish_reason": null}]}).to_string()
+    });
+    let end = [
+        json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}).to_string(),
+        json!({"choices": [], "usage": {"prompt_tokens": 700, "completion_tokens": 60}})
+            .to_string(),
+        "[DONE]".to_owned(),
+    ];
+    let pieces: Vec<String> = words.chain(end).collect();
+    let frames = stream::iter(pieces).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, Infallible>(Frame::data(Bytes::from(format!("data: {piece}\n\n"))))
+    });
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(frames)));
+    response.headers_mut().insert(
+        hyper::header::CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static("text/event-stream"),
+    );
+    response
+}
+
+fn response(status: u16, body: String) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)).boxed());
     if let Ok(status) = hyper::StatusCode::from_u16(status) {
         *response.status_mut() = status;
     }
     response
+}
+
+/// Plays all parts of a talk: Jarvis Prime has `to` look, who reports `report` and proposes those of the offered actions that `propose`
+/// names; the answer to the person is `answer`. What is asked tells which part it is.
+pub fn talk(question: &Value, to: &[&str], report: &str, propose: &[&str], answer: Says) -> Says {
+    match question["response_format"]["json_schema"]["name"].as_str() {
+        Some("delegation") => {
+            let to: Vec<Value> = to
+                .iter()
+                .map(|name| json!({"to": name, "task": "Find out what is behind it"}))
+                .collect();
+            Says::Text(json!({"delegate": to, "ask": ""}).to_string())
+        }
+        Some("report") => {
+            let text = question["messages"].to_string();
+            let offers: Vec<Value> = (1..=12)
+                .filter(|number| {
+                    propose
+                        .iter()
+                        .any(|action| text.contains(&format!("- O{number}: {action} on ")))
+                })
+                .map(|number| json!({"offer": format!("O{number}"), "reason": "it may help"}))
+                .take(3)
+                .collect();
+            Says::Text(
+                json!({
+                    "report": report, "confidence": 70, "evidence": [], "propose": offers,
+                    "consult": "none", "consult_question": "",
+                })
+                .to_string(),
+            )
+        }
+        // With tools in hand: nothing is missing.
+        None if question["tools"].is_array() => Says::Text("done".to_owned()),
+        _ => answer,
+    }
 }
 
 /// A valid opinion that recommends `action` (or `none`) and rests on the first finding.

@@ -1,5 +1,7 @@
 //! Second opinions on a real engine: shown beside the catalogue's, recorded to the letter, and never able to bring anything about.
 
+mod talk;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};

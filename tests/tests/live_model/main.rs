@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use steward_api::{
-    CallQuery, CallResult, Health, Incident, ListModelCalls, RecordedCall, TriedModel, is_of_model,
+    CallQuery, CallResult, GetConversation, GetProgress, Health, Incident, ListModelCalls,
+    MessageKind, ProgressQuery, RecordedCall, Say, SayRequest, TriedModel, is_of_model,
 };
 use steward_tests::{agent::Agent, lab_or_skip};
 
@@ -139,5 +140,76 @@ async fn a_real_models_opinions_keep_to_the_schema_and_change_nothing() -> Resul
     );
     ensure!(!is_of_model(&incident.diagnoses[0]), "it is not in force");
     ensure!(!web.state().await?.running, "nothing was done");
+    Ok(())
+}
+
+/// Its words are chance; what is proven is that they come piece by piece, that what was looked at stands beside them, and that a form it
+/// can't fill in leaves an answer all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_speaks_with_a_person_word_by_word() -> Result<()> {
+    let server = Server::start()?;
+    let lab = lab_or_skip!("live-talk");
+    let web = lab.container("web").serve().start().await?;
+    web.wait_ready().await?;
+    let agent = Agent::for_lab(&lab)
+        .toml(&format!(
+            "[advisor]\ndiscover = false\ndiagnose = \"on_request\"\ntimeout = \"4m\"\n[[advisor.models]]\nname = \"small\"\nurl = \"{}\"\n",
+            server.url
+        ))?
+        .start()
+        .await?;
+    let is_well = |resource: &steward_api::Resource| resource.health == Health::Healthy;
+    agent
+        .wait_for_container(&web.name, "to be well", SOON, is_well)
+        .await?;
+    let said = agent
+        .call::<Say>(&SayRequest {
+            text: format!("How is {}?", web.name),
+            ..SayRequest::default()
+        })
+        .await?;
+    let id = said.conversation;
+    let mut seen = 0;
+    let mut lengths = std::collections::BTreeSet::new();
+    let begun = std::time::Instant::now();
+    loop {
+        let progress = agent
+            .call_at::<GetProgress>(id, &ProgressQuery { seen: Some(seen) })
+            .await?;
+        seen = progress.version;
+        lengths.extend(progress.writing.map(|writing| writing.text.len()));
+        if !progress.busy {
+            break;
+        }
+        ensure!(begun.elapsed() < 4 * WITHIN, "it takes too long");
+    }
+    let detail = agent
+        .call_at::<GetConversation>(id, &steward_api::Nothing {})
+        .await?;
+    for message in &detail.messages {
+        println!(
+            "{} → {} ({}, {}): {}",
+            message.from,
+            message.to,
+            message.kind,
+            message.model.as_deref().unwrap_or("no model"),
+            message.text
+        );
+    }
+    let last = detail.messages.last().context("nothing was said")?;
+    ensure!(last.kind == MessageKind::Answer, "{last:?}");
+    ensure!(
+        lengths.len() > 3,
+        "it did not come piece by piece: {lengths:?}"
+    );
+    ensure!(last.looked_at.iter().any(|one| !one.failed), "{last:?}");
+    let status = agent
+        .call::<steward_api::GetAdvisor>(&steward_api::Nothing {})
+        .await?;
+    ensure!(
+        status.models[0].abilities.streaming == Some(true),
+        "{status:?}"
+    );
+    ensure!(web.state().await?.running, "nothing was done");
     Ok(())
 }
