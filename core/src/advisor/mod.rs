@@ -1,9 +1,10 @@
-//! The Advisor: language models that give a second opinion.
+//! The Advisor: language models that give second opinions and speak with people.
 //!
-//! What flows in: an incident with everything that was gathered about it ([`crate::ports::Consultation`]). What flows out: one validated
-//! diagnosis, and a record of every call ([`crate::ports::FinishedCall`]). In between, in the order of the files: `pieces` (what is
-//! shown), `stand_ins` (what must not leave the house), `opinion` (question and judgement), `route` (who is asked), `asking` (tried again,
-//! paid for, recorded), `model` and `http` (the wire).
+//! What flows in: an incident with everything that was gathered about it ([`crate::ports::Consultation`]), or a person's question
+//! ([`crate::ports::Talk`]). What flows out: one validated diagnosis, or the messages of an answer; and a record of every call
+//! ([`crate::ports::FinishedCall`]). In between: `pieces` (what is shown), `stand_ins` (what must not leave the house), `opinion` (question and
+//! judgement), `specialists` and `talk` (who looks at what, and answers), `rounds` (until an answer stands), `route` (who is asked), `asking`
+//! (tried again, paid for, recorded), `model` and `http` (the wire).
 //!
 //! What it never does: act, decide, or hold up whoever does. With no model at all, or with one that hangs or answers nonsense, everything
 //! else works on.
