@@ -36,7 +36,7 @@ fn recorded() -> RecordedCall {
 /// The conversation that there is.
 pub(in crate::server) fn conversation() -> Conversation {
     Conversation {
-        id: ConversationId(5),
+        id: ConversationId(1),
         node: "atlas".to_owned(),
         title: "Why is the door slow?".to_owned(),
         by: "oskar".to_owned(),
@@ -52,7 +52,7 @@ pub(in crate::server) fn conversation() -> Conversation {
 
 fn question() -> Message {
     Message {
-        conversation: ConversationId(5),
+        conversation: ConversationId(1),
         number: 1,
         at: Timestamp::UNIX_EPOCH,
         from: "oskar".to_owned(),
@@ -105,7 +105,7 @@ impl Archive for Shelf {
         &self,
         query: &ConversationQuery,
     ) -> Result<Page<Conversation>, StoreError> {
-        let is_on_it = query.before.is_none_or(|before| before > 5)
+        let is_on_it = query.before.is_none_or(|before| before > 1)
             && query.incident.is_none()
             && query.task.is_none();
         Ok(Page {
@@ -119,7 +119,7 @@ impl Archive for Shelf {
     }
 
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        Ok((id.0 == 5).then(conversation))
+        Ok((id.0 == 1).then(conversation))
     }
 
     async fn messages(
@@ -128,11 +128,11 @@ impl Archive for Shelf {
         before: Option<u32>,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        let is_asked = id.0 == 5 && limit > 0 && before.is_none_or(|before| before > 1);
+        let is_asked = id.0 == 1 && limit > 0 && before.is_none_or(|before| before > 1);
         Ok(is_asked.then(question).into_iter().collect())
     }
 
     async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError> {
-        Ok((id.0 == 5).then(question))
+        Ok((id.0 == 1).then(question))
     }
 }
