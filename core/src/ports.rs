@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use steward_api::{
-    Action, ActionName, CallQuery, CallTexts, ContainerHealth, Envelope, Event, Health, Incident,
-    IncidentId, IncidentQuery, JournalVerification, Metric, MetricQuery, MetricSeries, Page,
-    Precondition, Problem, RecordedCall, RemedyRecord, Resource, ResourceId, ResourceStatistics,
-    StepResult, Task, TaskId, TaskQuery, Unreadable, Verification,
+    Action, ActionName, CallQuery, CallTexts, ContainerHealth, Conversation, ConversationId,
+    ConversationQuery, Envelope, Event, Health, Incident, IncidentId, IncidentQuery,
+    JournalVerification, Message, Metric, MetricQuery, MetricSeries, Page, Precondition, Problem,
+    RecordedCall, RemedyRecord, Resource, ResourceId, ResourceStatistics, StepResult, Task, TaskId,
+    TaskQuery, Unreadable, Verification,
 };
 
 /// The wall clock.
@@ -23,6 +24,7 @@ pub trait Clock: Send + Sync + 'static {
 
 mod advisor;
 mod house;
+mod probes;
 mod rules;
 mod words;
 
@@ -31,6 +33,10 @@ pub use advisor::{
     Relation, Talk,
 };
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
+pub use probes::{
+    BusyProcesses, Certificate, CertificateProbe, HostProbe, ListeningSocket, NameProbe, Probes,
+    ResolvedName, TlsEndpoint, Transport,
+};
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
@@ -445,7 +451,7 @@ pub trait Store: Send + Sync + 'static {
     /// Appends facts to the journal and brings the projections up to date, all or nothing, durable when it returns.
     async fn append(&self, node: &str, facts: &[Fact]) -> Result<Vec<Envelope>, StoreError>;
 
-    /// Sets numbers for new incidents and tasks aside; no number is ever given twice.
+    /// Sets numbers for new incidents, tasks and conversations aside; no number is ever given twice.
     async fn reserve_ids(&self, count: u32) -> Result<Range<i64>, StoreError>;
 
     /// What this node needs to know of the past.
@@ -489,7 +495,8 @@ pub trait Store: Send + Sync + 'static {
     -> Result<MetricSeries, StoreError>;
 }
 
-/// What was asked of language models: the calls as journaled, and their texts, which are kept beside the journal for a while.
+/// What was asked of language models: the calls as journaled, and their texts, which are kept beside the journal for a while; and what
+/// people and specialists said to each other.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
     /// Keeps texts, each under its SHA-256 in hexadecimal.
@@ -503,6 +510,22 @@ pub trait Archive: Send + Sync + 'static {
     async fn spent_since(&self, node: &str, since: Timestamp) -> Result<u64, StoreError>;
     /// Forgets texts that were kept before then; says how many.
     async fn forget_texts(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Conversations, newest first.
+    async fn conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<Page<Conversation>, StoreError>;
+    /// One conversation without its messages.
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError>;
+    /// The last messages of a conversation with a number below `before`, oldest first; at most 1,000, and no more than about 16 MiB.
+    async fn messages(
+        &self,
+        id: ConversationId,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError>;
+    /// The last question of a conversation.
+    async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError>;
 }
 
 /// Shown in logs; never its content.

@@ -1,6 +1,7 @@
 //! Clears secrets from text that others wrote (log lines, health output, error texts) before it is kept or shown.
 //!
-//! Text in, text out: without terminal escapes and control characters, each line at most [`LINE`] characters long, and [`MARK`] in the
+//! Text in, text out: without terminal escapes and control characters, each line at most [`LINE`] characters long (prose may have longer
+//! ones, see [`redact_prose`]), and [`MARK`] in the
 //! place of what looks like a password, a token or a key. It looks at the *shape* of text, so it can miss a secret that nothing
 //! announces, and it rather strikes out a harmless word than leave a secret; it does not touch words that only speak of secrets
 //! (`password authentication failed for user "app"`). It never fails and never panics, takes time in proportion to the text, and
@@ -32,8 +33,25 @@ pub fn redact(text: &str) -> String {
     lines.join("\n")
 }
 
+/// Clears what people and specialists write to each other: a paragraph may be one long line, so it is the whole text that is cut, to
+/// `most` characters.
+pub fn redact_prose(text: &str, most: usize) -> String {
+    let looked_at: String = text.chars().take(2 * most).collect();
+    let lines = clear(looked_at.lines(), most, 2 * most);
+    shorten(lines.join("\n").trim_end(), most)
+}
+
 /// Clears the lines of a log. Private keys that go over several lines become one line, also where the log begins or ends in their middle.
 pub fn redact_lines<I>(lines: I) -> Vec<String>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    clear(lines, LINE, LOOKED_AT)
+}
+
+/// Clears lines; each is cut to `longest` characters, of `looked_at` that are looked at.
+fn clear<I>(lines: I, longest: usize, looked_at: usize) -> Vec<String>
 where
     I: IntoIterator,
     I::Item: AsRef<str>,
@@ -42,7 +60,7 @@ where
     // The lines of a private key that went by; none outside of one.
     let mut inside_key: Option<usize> = None;
     for raw in lines {
-        let plain = plain(raw.as_ref());
+        let plain = plain(raw.as_ref(), looked_at);
         let mut text = plain.as_str();
         if let Some(went_by) = inside_key {
             if let Some(end) = KEY_END.find(text) {
@@ -80,7 +98,7 @@ where
                 cleared.pop();
             }
         }
-        cleared.push(finish(text));
+        cleared.push(finish(text, longest));
     }
     cleared
 }
@@ -100,10 +118,10 @@ pub(crate) fn secrets(text: &str) -> String {
 }
 
 /// Strikes out and shortens until nothing changes any more: a cut can fall into a mark.
-fn finish(plain: &str) -> String {
-    let mut text = shorten(&secrets(plain), LINE);
+fn finish(plain: &str, longest: usize) -> String {
+    let mut text = shorten(&secrets(plain), longest);
     for _ in 0..4 {
-        let next = shorten(&secrets(&text), LINE);
+        let next = shorten(&secrets(&text), longest);
         if next == text {
             break;
         }
@@ -113,8 +131,8 @@ fn finish(plain: &str) -> String {
 }
 
 /// Without terminal escapes, control and invisible direction characters; no longer than what is looked at.
-fn plain(raw: &str) -> String {
-    let cut = match raw.char_indices().nth(LOOKED_AT) {
+fn plain(raw: &str, looked_at: usize) -> String {
+    let cut = match raw.char_indices().nth(looked_at) {
         None => raw,
         Some((at, _)) => {
             let head = raw.get(..at).unwrap_or_default();

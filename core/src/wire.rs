@@ -23,7 +23,7 @@ use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
     integrations::{docker, host, http, mcp, network, postgres},
-    ports::{Archive, Clock, Pattern, Rule, Store, StoreError},
+    ports::{Archive, Clock, Pattern, Probes, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
 };
@@ -275,6 +275,7 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
         let mut made = Integrations {
             sources: Vec::new(),
             actuators: Vec::new(),
+            probes: Probes::default(),
         };
         if config.docker.enabled {
             let mut known = engine.lock().unwrap_or_else(PoisonError::into_inner);

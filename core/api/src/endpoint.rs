@@ -122,7 +122,8 @@ endpoints! {
     /// What is being worked on in a conversation, the answer as far as it is written. With `seen` the reply waits for a change, up to 15 s.
     GetProgress = Get "/api/conversations/{id}/progress", Some(Role::Viewer), ProgressQuery => Progress, refuses ConversationNotFound StoreUnavailable;
     /// Stops the answer that is under way.
-    StopAnswer = Post "/api/conversations/{id}/stop", Some(Role::Operator), Nothing => Accepted, refuses ConversationNotFound NothingToDo;
+    StopAnswer = Post "/api/conversations/{id}/stop", Some(Role::Operator), Nothing => Accepted,
+        refuses ConversationNotFound NothingToDo StoreUnavailable;
     /// Has the last question answered once more.
     RetryAnswer = Post "/api/conversations/{id}/retry", Some(Role::Operator), Nothing => Said,
         refuses ConversationNotFound NothingToDo NoModel StoreUnavailable;

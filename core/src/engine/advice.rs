@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     handle::Caller,
+    history::normal,
     requests::{need, store_unavailable},
     state::State,
     stimulus::Stimulus,
@@ -374,8 +375,8 @@ impl State {
 
 impl State {
     /// What was sent to models stands in the record also when the agent ends meanwhile: calls that are broken off report themselves.
-    pub(super) async fn record_last_calls(&mut self) {
-        let is_open = self.advising.values().any(|advising| advising.is_open);
+    pub(super) async fn record_last_calls(&mut self, were_talking: bool) {
+        let is_open = were_talking || self.advising.values().any(|advising| advising.is_open);
         while let Ok(call) = self.model_calls.try_recv() {
             self.record_call(call).await;
         }
@@ -463,12 +464,25 @@ async fn gauges(store: &dyn Store, case: &Consultation) -> Vec<Gauge> {
             metric,
             latest: last.mean,
             last_hour: (lowest, highest),
-            normal: series
-                .baseline
-                .and_then(|baseline| baseline.points.last().map(|point| (point.low, point.high))),
+            normal: usual(store, &query, case.at).await,
         });
     }
     gauges
+}
+
+/// The range in which nine of ten values lie at this time of the day, where that is known.
+async fn usual(store: &dyn Store, query: &MetricQuery, at: Timestamp) -> Option<(f64, f64)> {
+    let hour = (later(at, SignedDuration::from_hours(-1)), at);
+    match normal(store, query, hour, at).await {
+        Ok(baseline) => baseline?.points.last().map(|point| (point.low, point.high)),
+        Err(error) => {
+            tracing::debug!(
+                error = words(&error),
+                "what is normal is not known for a second opinion"
+            );
+            None
+        }
+    }
 }
 
 fn metrics_of(resource: Option<&Resource>, kind: ResourceKind) -> Vec<Metric> {

@@ -3,9 +3,12 @@
 //! It gathers nothing and does nothing itself: what it decides becomes a task, and only tasks act.
 
 use jiff::Timestamp;
-use steward_api::{Event, Incident, IncidentChange, IncidentId, Phase, Verdict};
+use steward_api::{Event, Incident, IncidentChange, IncidentId, Phase, TaskState, Verdict};
 
-use super::state::{State, Wake};
+use super::{
+    state::{State, Wake},
+    talk::is_proposal,
+};
 use crate::flow::{
     decide::{Answer, Occasion, Question, decide, occasion},
     diagnose::{add_of_catalogue, is_news},
@@ -101,7 +104,10 @@ impl State {
         let open = self
             .tasks
             .values()
-            .find(|task| task.incident == Some(id))
+            .filter(|task| task.incident == Some(id))
+            // What a specialist proposed holds nothing up until a person has said yes to it; then it comes before a question.
+            .filter(|task| task.approved || !is_proposal(task))
+            .max_by_key(|task| task.approved || task.status == TaskState::InProgress)
             .cloned();
         match occasion(is_quiet, healed_at, open.as_ref(), now) {
             Occasion::Nothing => return None,

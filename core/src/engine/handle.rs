@@ -7,12 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    ApproveRequest, AskRequest, Autonomy, Channel, ChooseRequest, Envelope, Incident, IncidentId,
-    LogTail, Offers, ProblemDetails, RejectRequest, Resource, ResourceId, Role, ScheduleStatus,
-    SourceStatus, Task, TaskId, Unreadable,
+    ApproveRequest, AskRequest, Autonomy, Channel, ChooseRequest, ConversationId, Envelope,
+    Incident, IncidentId, LogTail, Offers, ProblemDetails, Progress, RejectRequest, Resource,
+    ResourceId, Role, Said, SayRequest, ScheduleStatus, SourceStatus, Specialist, Task, TaskId,
+    Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::progress::ProgressBoard;
 use crate::{
     config::Config,
     ports::{Advisor, Archive, Store},
@@ -134,6 +136,21 @@ pub(crate) enum Request {
         resource: ResourceId,
         reply: oneshot::Sender<Result<LogTail, ProblemDetails>>,
     },
+    Say {
+        request: Box<SayRequest>,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Said, ProblemDetails>>,
+    },
+    StopAnswer {
+        conversation: ConversationId,
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), ProblemDetails>>,
+    },
+    RetryAnswer {
+        conversation: ConversationId,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Said, ProblemDetails>>,
+    },
     /// A configuration that was written by a person through Steward.
     Reconfigure {
         config: Box<Config>,
@@ -155,6 +172,7 @@ pub struct Handle {
     pub(crate) settings: Arc<crate::engine::Settings>,
     pub(crate) advisor: Arc<dyn Advisor>,
     pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) progress: Arc<ProgressBoard>,
 }
 
 impl Handle {
@@ -343,6 +361,76 @@ impl Handle {
             reply,
         })
         .await?
+    }
+
+    /// Says something to a specialist. Returns when the question is journaled; the answer comes as messages of the conversation.
+    ///
+    /// # Errors
+    /// `bad_request`, `forbidden`, `conversation_not_found`, `incident_not_found`, `task_not_found`, `nothing_to_do`, `no_model`,
+    /// `too_many_requests`, `store_unavailable`; nothing was said.
+    pub async fn say(&self, request: SayRequest, caller: Caller) -> Result<Said, ProblemDetails> {
+        let request = Box::new(request);
+        self.ask(|reply| Request::Say {
+            request,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Stops the answer that is under way. What was written until then stays, as a message that says who stopped it.
+    ///
+    /// # Errors
+    /// `forbidden`, `conversation_not_found`, `nothing_to_do`, `store_unavailable`; nothing changes.
+    pub async fn stop_answer(
+        &self,
+        conversation: ConversationId,
+        caller: Caller,
+    ) -> Result<(), ProblemDetails> {
+        self.ask(|reply| Request::StopAnswer {
+            conversation,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Has the last question of a conversation answered once more.
+    ///
+    /// # Errors
+    /// As for [`Self::say`].
+    pub async fn retry_answer(
+        &self,
+        conversation: ConversationId,
+        caller: Caller,
+    ) -> Result<Said, ProblemDetails> {
+        self.ask(|reply| Request::RetryAnswer {
+            conversation,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// What is being worked on in a conversation; absent where nothing was said there since the agent began.
+    pub fn progress(&self, conversation: ConversationId) -> Option<Progress> {
+        self.progress.look(conversation)
+    }
+
+    /// Changes whenever something is worked on, in any conversation; for whoever waits for the next [`Self::progress`].
+    pub fn progress_changes(&self) -> watch::Receiver<u64> {
+        self.progress.changes()
+    }
+
+    /// The specialists, each with what it works on now.
+    pub fn specialists(&self) -> Vec<Specialist> {
+        let mut specialists = self.advisor.specialists();
+        for (name, at_work) in self.progress.at_work() {
+            if let Some(specialist) = specialists.iter_mut().find(|known| known.name == name) {
+                specialist.at_work.push(at_work);
+            }
+        }
+        specialists
     }
 
     /// Whoever asks language models.

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use steward_api::{
-    AskRequest, ErrorCode, Health, Incident, IncidentId, Offers, Phase, Plan, Problem,
-    ProblemDetails, Requester, ResourceId, ResourceKind, Role, Severity, Task, Verdict,
+    ActionName, AskRequest, Diagnosis, ErrorCode, Health, Incident, IncidentId, Offers, Phase,
+    Plan, Problem, ProblemDetails, Requester, ResourceId, ResourceKind, Role, Severity, Task,
+    Verdict,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     state::State,
 };
 use crate::flow::decide::{
-    Planner, Question, asked_plan, heal_plan, nearest_problem, offered, weigh_heal,
+    Answer, Planner, Question, asked_plan, heal_plan, nearest_problem, offered, weigh_heal,
 };
 use crate::ports::words;
 
@@ -24,6 +25,15 @@ struct Asked {
     plan: Plan,
     /// In words, to stand after a name.
     what: String,
+}
+
+/// A plan for what somebody else than Steward wants, with what it is weighed by.
+pub(super) struct Planned {
+    /// The incident of the resource, or what stands for one.
+    pub(super) subject: Incident,
+    /// The incident of the resource, where it has one.
+    pub(super) incident: Option<IncidentId>,
+    pub(super) plan: Plan,
 }
 
 impl State {
@@ -117,10 +127,31 @@ impl State {
     ) -> Result<Task, ProblemDetails> {
         need(caller, Role::Operator)?;
         let AskRequest { id, action, reason } = request;
-        let subject = self.subject(&id)?;
         if let Some(error) = &self.store_error {
             return Err(store_unavailable(error));
         }
+        let Planned { subject, plan, .. } = self.plan_asked(&id, action)?;
+        let what = match crate::redact::redact(&reason).replace('\n', " ").trim() {
+            "" => format!("asked for {action}"),
+            reason => format!("asked for {action}: {reason}"),
+        };
+        let asked = Asked {
+            problem: subject.problem,
+            resource: id,
+            plan,
+            what,
+        };
+        let now = self.clock.now();
+        self.weigh_asked(asked, caller, now).await
+    }
+
+    /// The plan of an action on a resource, where it is offered and nothing is at work on what it touches.
+    pub(super) fn plan_asked(
+        &mut self,
+        id: &ResourceId,
+        action: ActionName,
+    ) -> Result<Planned, ProblemDetails> {
+        let subject = self.subject(id)?;
         let plan = {
             let (graph, resources) = self.world.picture();
             let planner = Planner {
@@ -144,12 +175,7 @@ impl State {
                 )
             })?
         };
-        let touched: Vec<ResourceId> = plan
-            .steps()
-            .iter()
-            .flat_map(|step| step.action.touches())
-            .cloned()
-            .collect();
+        let touched = plan.touches();
         if let Some((resource, task)) = touched
             .iter()
             .find_map(|resource| self.busy.get(resource).map(|task| (resource, task)))
@@ -159,18 +185,11 @@ impl State {
                 format!("task {task} works on {} already", resource.short()),
             ));
         }
-        let what = match crate::redact::redact(&reason).replace('\n', " ").trim() {
-            "" => format!("asked for {action}"),
-            reason => format!("asked for {action}: {reason}"),
-        };
-        let asked = Asked {
-            problem: subject.problem,
-            resource: id,
+        Ok(Planned {
+            incident: self.incidents.of(id).map(|incident| incident.id),
+            subject,
             plan,
-            what,
-        };
-        let now = self.clock.now();
-        self.weigh_asked(asked, caller, now).await
+        })
     }
 
     /// The incident of a resource, or what stands for one where nothing is known to be wrong.
@@ -207,37 +226,12 @@ impl State {
         let subject = incident
             .clone()
             .unwrap_or_else(|| asked_for(&id, problem, now));
-        let local = self.local(now);
-        let recent_faults = self
-            .world
-            .recent_faults(now, self.config.guards.blast_window);
         let diagnosis = subject
             .diagnoses
             .first()
             .cloned()
             .unwrap_or_else(|| asked_diagnosis(caller));
-        let answer = {
-            let incidents = &self.incidents;
-            let (graph, resources) = self.world.picture();
-            weigh_heal(
-                &Question {
-                    incident: &subject,
-                    diagnosis: &diagnosis,
-                    resources,
-                    graph,
-                    config: &self.config,
-                    autonomy: self.autonomy,
-                    records: &self.records,
-                    actions: &self.actions,
-                    recent_faults,
-                    has_incident: &|id| incidents.of(id).is_some(),
-                    journal_writable: true,
-                    now,
-                    local,
-                },
-                plan,
-            )
-        };
+        let answer = self.weigh_plan(&subject, &diagnosis, plan, now);
         let Some(plan) = answer.plan.clone() else {
             return Err(ProblemDetails::new(
                 ErrorCode::Withheld,
@@ -279,6 +273,40 @@ impl State {
             .map_err(|error| store_unavailable(&words(&error)))?;
         self.tasks.insert(task.id, task.clone());
         Ok(task)
+    }
+
+    /// What policy and guards say of a plan that somebody else than Steward wants. Only while the journal takes writes.
+    pub(super) fn weigh_plan(
+        &mut self,
+        subject: &Incident,
+        diagnosis: &Diagnosis,
+        plan: Plan,
+        now: Timestamp,
+    ) -> Answer {
+        let local = self.local(now);
+        let recent_faults = self
+            .world
+            .recent_faults(now, self.config.guards.blast_window);
+        let incidents = &self.incidents;
+        let (graph, resources) = self.world.picture();
+        weigh_heal(
+            &Question {
+                incident: subject,
+                diagnosis,
+                resources,
+                graph,
+                config: &self.config,
+                autonomy: self.autonomy,
+                records: &self.records,
+                actions: &self.actions,
+                recent_faults,
+                has_incident: &|id| incidents.of(id).is_some(),
+                journal_writable: true,
+                now,
+                local,
+            },
+            plan,
+        )
     }
 
     /// A container by its name, its full resource id, or at least 12 characters of its engine id.
@@ -334,8 +362,8 @@ fn asked_for(resource: &ResourceId, problem: Problem, now: Timestamp) -> Inciden
     }
 }
 
-fn asked_diagnosis(caller: &Caller) -> steward_api::Diagnosis {
-    steward_api::Diagnosis {
+fn asked_diagnosis(caller: &Caller) -> Diagnosis {
+    Diagnosis {
         diagnosis: "A person asked for it".to_owned(),
         recommended_action: None,
         urgency: steward_api::Urgency::Medium,

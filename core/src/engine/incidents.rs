@@ -445,7 +445,7 @@ impl State {
     async fn resolved(&mut self, incident: &Arc<Incident>) {
         tracing::info!(incident = %incident.id, resource = %incident.resource, "resolved: {}", incident.resolution.as_ref().map_or("", |resolution| resolution.text.as_str()));
         self.healed.remove(&incident.id);
-        let mut events = self.cancel_questions(incident.id, "the incident is over");
+        let mut events = self.cancel_all(incident.id, "the incident is over");
         let now = self.clock.now();
         let lesson = match self.incident_lesson(incident) {
             Some(text) => text,

@@ -9,15 +9,19 @@ mod assessment;
 mod board;
 pub(crate) mod handle;
 mod heal;
+mod history;
+mod house;
 mod incidents;
 mod ledger;
 pub mod metrics;
+pub(crate) mod progress;
 mod requests;
 mod settings;
 mod sources;
 mod startup;
 mod state;
 mod stimulus;
+mod talk;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -33,16 +37,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     ports::{
-        Actuator, Advisor, Archive, Clock, FinishedCall, Pattern, Rule, Source, Store, StoreError,
+        Actuator, Advisor, Archive, Clock, FinishedCall, Pattern, Probes, Rule, Source, Store,
+        StoreError,
     },
 };
 
 pub use board::Board;
 pub use handle::{Caller, Handle, TokenChange, View};
+pub use history::normal;
 pub use settings::Settings;
-
-/// What is normal for a metric; see [`crate::flow::learn::baseline`].
-pub use crate::flow::learn::baseline;
 
 /// Events that a slow reader may lag behind before it has to read the journal.
 const EVENT_BUFFER: usize = 1024;
@@ -55,6 +58,8 @@ pub struct Integrations {
     pub sources: Vec<Arc<dyn Source>>,
     /// What acts.
     pub actuators: Vec<Arc<dyn Actuator>>,
+    /// What looks closer, on demand.
+    pub probes: Probes,
 }
 
 /// Makes the integrations for a configuration; called at the start and after each change of it.
@@ -110,8 +115,15 @@ pub async fn start(parts: Parts) -> Result<(Handle, JoinHandle<()>), StoreError>
         settings: Arc::clone(&parts.settings),
         advisor: Arc::clone(&parts.advisor),
         archive: Arc::clone(&parts.archive),
+        progress: Arc::default(),
     };
-    let state = startup::begin(parts, stimuli, events, Arc::clone(&handle.metrics)).await?;
+    let shared = startup::Shared {
+        stimuli,
+        events,
+        metrics: Arc::clone(&handle.metrics),
+        progress: Arc::clone(&handle.progress),
+    };
+    let state = startup::begin(parts, shared).await?;
     let running = tokio::spawn(state.run(stimulus_receiver, request_receiver));
     Ok((handle, running))
 }

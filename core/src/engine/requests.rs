@@ -13,6 +13,7 @@ use super::{
     handle::{Caller, Request, TokenChange},
     state::State,
     stimulus::{Answer, Stimulus},
+    talk::is_proposal,
 };
 use crate::{
     config::Config,
@@ -114,6 +115,30 @@ impl State {
                 let seen = choice.diagnosis.as_deref();
                 let outcome = self.choose(incident, &choice.source, seen, &caller).await;
                 self.put_up();
+                let _ = reply.send(outcome);
+            }
+            Request::Say {
+                request,
+                caller,
+                reply,
+            } => {
+                let outcome = self.say(*request, &caller).await;
+                let _ = reply.send(outcome);
+            }
+            Request::StopAnswer {
+                conversation,
+                caller,
+                reply,
+            } => {
+                let outcome = self.stop_answer(conversation, &caller).await;
+                let _ = reply.send(outcome);
+            }
+            Request::RetryAnswer {
+                conversation,
+                caller,
+                reply,
+            } => {
+                let outcome = self.retry_answer(conversation, &caller).await;
                 let _ = reply.send(outcome);
             }
             Request::Reconfigure { config, by, reply } => {
@@ -304,7 +329,10 @@ impl State {
 
     /// A no settles the incident's question until something changes.
     async fn note_rejection(&mut self, task: &Task) {
-        let Some(id) = task.incident else { return };
+        // A no to what a specialist proposed says nothing about the question that Steward itself asks.
+        let Some(id) = task.incident.filter(|_| !is_proposal(task)) else {
+            return;
+        };
         let who = task.approval.as_ref().map_or("a person", |answer| {
             if answer.by.is_empty() {
                 &answer.identity

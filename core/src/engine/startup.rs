@@ -11,6 +11,7 @@ use super::{
     Integrations, Parts,
     ledger::LoopLedger,
     metrics::{IncidentLabels, Metrics},
+    progress::ProgressBoard,
     sources::Keeper,
     state::State,
     stimulus::Stimulus,
@@ -26,19 +27,28 @@ use crate::{
         learn::Records,
         observe::World,
     },
-    ports::{Memory, StoreError},
+    ports::{Memory, Probes, StoreError},
 };
 
 /// How far back the event stream is asked for what was missed while no agent ran.
 const ASK_BACK: SignedDuration = SignedDuration::from_hours(1);
 
+/// What the state has in common with its handle.
+pub(super) struct Shared {
+    pub(super) stimuli: mpsc::Sender<Stimulus>,
+    pub(super) events: broadcast::Sender<Arc<Envelope>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) progress: Arc<ProgressBoard>,
+}
+
 /// Makes the state from what the journal remembers, and begins the sources.
-pub(super) async fn begin(
-    parts: Parts,
-    stimuli: mpsc::Sender<Stimulus>,
-    events: broadcast::Sender<Arc<Envelope>>,
-    metrics: Arc<Metrics>,
-) -> Result<State, StoreError> {
+pub(super) async fn begin(parts: Parts, shared: Shared) -> Result<State, StoreError> {
+    let Shared {
+        stimuli,
+        events,
+        metrics,
+        progress,
+    } = shared;
     let node = parts.config.node.name.clone();
     let now = parts.clock.now();
     let memory = parts.store.recall(&node, now).await?;
@@ -69,6 +79,7 @@ pub(super) async fn begin(
         stopping: parts.stopping,
         executor,
         sources: Vec::new(),
+        probes: Probes::default(),
         generation: 0,
         sources_stopping: CancellationToken::new(),
         source_status: BTreeMap::new(),
@@ -84,6 +95,8 @@ pub(super) async fn begin(
         healed: BTreeMap::new(),
         investigating: BTreeMap::new(),
         advising: BTreeMap::new(),
+        talks: BTreeMap::new(),
+        progress,
         announced: BTreeMap::new(),
         wakes: std::collections::BTreeSet::new(),
         to_revisit: std::collections::BTreeSet::new(),
@@ -149,7 +162,12 @@ impl State {
         self.sources_stopping.cancel();
         self.sources_stopping = CancellationToken::new();
         self.generation += 1;
-        let Integrations { sources, actuators } = (self.make)(&self.config);
+        let Integrations {
+            sources,
+            actuators,
+            probes,
+        } = (self.make)(&self.config);
+        self.probes = probes;
         self.executor.actuators = Arc::new(actuators);
         let config: &Config = &self.config;
         self.source_status

@@ -8,8 +8,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use steward_api::{
-    Autonomy, Envelope, Event, Health, IncidentId, ResourceId, ScheduleStatus, SourceStatus, Task,
-    TaskId, TaskState,
+    Autonomy, ConversationId, Envelope, Event, Health, IncidentId, ResourceId, ScheduleStatus,
+    SourceStatus, Task, TaskId, TaskState,
 };
 use tokio::{
     sync::{broadcast, mpsc},
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Board, ConfigChange, MakeIntegrations, View, advice::Advising, handle::Request,
-    metrics::Metrics, sources::Running, stimulus::Stimulus,
+    metrics::Metrics, progress::ProgressBoard, sources::Running, stimulus::Stimulus,
+    talk::Answering,
 };
 use crate::{
     config::{Config, Schedule},
@@ -28,8 +29,8 @@ use crate::{
         learn::Records, observe::World,
     },
     ports::{
-        Advisor, Archive, Cadence, Clock, Depth, Fact, FinishedCall, Sample, Store, StoreError,
-        later, words,
+        Advisor, Archive, Cadence, Clock, Depth, Fact, FinishedCall, Probes, Sample, Store,
+        StoreError, later, words,
     },
 };
 
@@ -76,6 +77,7 @@ pub(super) struct State {
 
     pub(super) executor: Executor,
     pub(super) sources: Vec<Running>,
+    pub(super) probes: Probes,
     /// Rises with each configuration, so that late reports of replaced sources are known as such.
     pub(super) generation: u64,
     pub(super) sources_stopping: CancellationToken,
@@ -96,6 +98,10 @@ pub(super) struct State {
     pub(super) investigating: BTreeMap<IncidentId, bool>,
     /// Incidents about which the Advisor is asked, or was, with the time.
     pub(super) advising: BTreeMap<IncidentId, Advising>,
+    /// Conversations in which an answer is under way.
+    pub(super) talks: BTreeMap<ConversationId, Answering>,
+    /// Where it is shown how far those have come.
+    pub(super) progress: Arc<ProgressBoard>,
     /// The health that was last journaled for each resource.
     pub(super) announced: BTreeMap<ResourceId, Health>,
     pub(super) wakes: BTreeSet<(Timestamp, Wake)>,
@@ -195,6 +201,27 @@ impl State {
                 self.investigated(incident, source, fresh, log).await;
             }
             Stimulus::Advised { incident, opinion } => self.advised(incident, opinion).await,
+            Stimulus::Said {
+                conversation,
+                run,
+                draft,
+                reply,
+            } => {
+                let outcome = self.said(conversation, run, *draft).await;
+                // Whoever hears that it was sent finds its tasks among the others.
+                self.put_up();
+                // A specialist who was stopped meanwhile hears nothing any more.
+                let _ = reply.send(outcome);
+            }
+            Stimulus::Answered {
+                conversation,
+                run,
+                ending,
+            } => self.answered(conversation, run, ending).await,
+            Stimulus::Offers { resource, reply } => {
+                // As above.
+                let _ = reply.send(self.offers(resource));
+            }
             Stimulus::Intend { intent, reply } => {
                 let outcome = self.intend(intent).await;
                 // An executor that is gone meanwhile does nothing; the open intent is checked at the next start.
@@ -526,7 +553,8 @@ impl State {
             }
         })
         .await;
-        self.record_last_calls().await;
+        let were_talking = self.end_talks().await;
+        self.record_last_calls(were_talking).await;
         self.commit(vec![Event::AgentStopped {
             reason: "told to stop".to_owned(),
         }])

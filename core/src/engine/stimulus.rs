@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use steward_api::{
-    Channel, Diagnosis, Envelope, ExecutionEntry, IncidentId, PlanHash, ProblemDetails, Resource,
-    ResourceId, Task, TaskId,
+    Channel, ConversationId, Diagnosis, Envelope, ExecutionEntry, IncidentId, Message, Offers,
+    PlanHash, ProblemDetails, Resource, ResourceId, Task, TaskId,
 };
 use tokio::sync::oneshot;
 
 use super::handle::Caller;
 use crate::{
     flow::act::{Conclusion, Execution, Intent},
-    ports::{AdvisorError, Depth, Observation, Reading, Signal, SourceError, StoreError},
+    ports::{AdvisorError, Depth, Draft, Observation, Reading, Signal, SourceError, StoreError},
 };
 
 /// One thing that makes the engine move.
@@ -57,6 +57,24 @@ pub(super) enum Stimulus {
     Advised {
         incident: IncidentId,
         opinion: Result<Diagnosis, AdvisorError>,
+    },
+    /// A specialist says something.
+    Said {
+        conversation: ConversationId,
+        run: u64,
+        draft: Box<Draft>,
+        reply: oneshot::Sender<Result<Message, String>>,
+    },
+    /// The specialists have come to their end with a question, or there is no answer, and why.
+    Answered {
+        conversation: ConversationId,
+        run: u64,
+        ending: Result<(), String>,
+    },
+    /// A specialist wants to know what may be proposed.
+    Offers {
+        resource: ResourceId,
+        reply: oneshot::Sender<Result<Offers, ProblemDetails>>,
     },
     /// The executor wants an intent journaled before it acts.
     Intend {

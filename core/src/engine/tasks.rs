@@ -11,6 +11,7 @@ use super::{
     metrics::{ActionLabels, ContainerLabels},
     state::{State, Wake},
     stimulus::Stimulus,
+    talk::is_proposal,
 };
 use crate::{
     flow::{
@@ -119,12 +120,27 @@ impl State {
         })
     }
 
-    /// Cancels what is asked or waits for an incident.
+    /// Cancels what Steward itself asks about an incident, or is to do about it. What specialists proposed stays.
     pub(super) fn cancel_questions(&mut self, incident: IncidentId, why: &str) -> Vec<Event> {
+        self.cancel_some(incident, why, |task| !is_proposal(task))
+    }
+
+    /// Cancels everything that is asked or waits for an incident that is over.
+    pub(super) fn cancel_all(&mut self, incident: IncidentId, why: &str) -> Vec<Event> {
+        self.cancel_some(incident, why, |_| true)
+    }
+
+    fn cancel_some(
+        &mut self,
+        incident: IncidentId,
+        why: &str,
+        which: impl Fn(&Task) -> bool,
+    ) -> Vec<Event> {
         let open: Vec<_> = self
             .tasks
             .values()
             .filter(|task| task.incident == Some(incident) && task.status != TaskState::InProgress)
+            .filter(|task| which(task))
             .map(|task| task.id)
             .collect();
         open.into_iter()
@@ -168,7 +184,11 @@ impl State {
             .map(|task| task.id)
             .collect();
         for id in lapsed {
-            let incident = self.tasks.get(&id).and_then(|task| task.incident);
+            let incident = self
+                .tasks
+                .get(&id)
+                .filter(|task| !is_proposal(task))
+                .and_then(|task| task.incident);
             let mut events: Vec<_> = self
                 .change_task(id, TaskInput::Expire)
                 .into_iter()

@@ -376,3 +376,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn prose_keeps_long_paragraphs_and_no_secret() {
+    let paragraph = "The disk of db is slow. ".repeat(100);
+    let text = format!("{paragraph}\n\nIts password=hunter2hunter2 is in the log.\u{1b}[31m");
+    let cleared = redact_prose(&text, 8_000);
+    assert!(cleared.starts_with(paragraph.trim_end()), "{cleared}");
+    assert!(
+        !cleared.contains("hunter2") && !cleared.contains('\u{1b}'),
+        "{cleared}"
+    );
+    assert_eq!(redact_prose(&cleared, 8_000), cleared);
+    let cut = redact_prose(&"x".repeat(20_000), 8_000);
+    assert_eq!(cut.chars().count(), 8_000);
+    assert!(cut.ends_with('…'));
+    let key = format!(
+        "look:\n-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\ndone",
+        "QUJD".repeat(16)
+    );
+    let cleared = redact_prose(&key, 8_000);
+    assert!(
+        !cleared.contains("QUJD") && cleared.ends_with("done"),
+        "{cleared}"
+    );
+}

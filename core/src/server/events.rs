@@ -98,7 +98,7 @@ pub(super) async fn stream(
 }
 
 /// Ready when the session by which a stream was opened has ended, by hand or by time. Never where a token opened it, or none did.
-async fn session_over(app: Arc<App>, session: Option<Key>) {
+pub(super) async fn session_over(app: Arc<App>, session: Option<Key>) {
     let Some(key) = session else {
         return std::future::pending().await;
     };

@@ -5,7 +5,10 @@
 
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row};
-use steward_api::{CallQuery, CallTexts, ModelCall, Page, RecordedCall};
+use steward_api::{
+    CallQuery, CallTexts, Conversation, ConversationId, ConversationQuery, Message, ModelCall,
+    Page, RecordedCall,
+};
 
 use crate::ports::{Archive, StoreError, sha256};
 
@@ -99,6 +102,30 @@ impl Archive for SqlStore {
             Ok(gone)
         })
         .await
+    }
+
+    async fn conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<Page<Conversation>, StoreError> {
+        patiently(self.list_conversations(query)).await
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        patiently(self.find_conversation(id)).await
+    }
+
+    async fn messages(
+        &self,
+        id: ConversationId,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        patiently(self.last_messages(id, before, limit)).await
+    }
+
+    async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError> {
+        patiently(self.find_last_question(id)).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it stands on. Each check gets a factory of places to open a store in.
 
 mod calls;
+mod conversations;
 mod history;
 mod journal;
 mod projections;
@@ -158,6 +159,8 @@ checks! {
     history::a_step_groups_points
     history::any_range_is_answered
     calls::calls_are_listed_summed_and_shown_with_their_texts
+    conversations::conversations_are_listed_by_what_they_are_about
+    conversations::the_last_messages_of_a_conversation_are_read
 }
 
 /// Kinds of [`Dialect`] that let several processes write.

@@ -15,6 +15,7 @@ mod queries;
 mod verify;
 // Beside the journal.
 mod calls;
+mod conversations;
 mod history;
 mod metrics;
 

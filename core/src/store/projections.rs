@@ -12,6 +12,8 @@
 //!   to the newest concluded one (a later word on the same deed); where there is none at all, it makes a row of its own.
 //! - `remedies`: what the record says *here*, on each resource. The totals are sums, made on reading.
 //! - `model_calls`: one row for each call of a language model.
+//! - `conversations`: the newest document of each; `conversation_tasks`: the task that it is about and those that came of it; `messages`: one
+//!   row for each message. A message never changes, and were its place ever taken twice, the last word counts.
 //! - `resources`: the last known health. `nodes`: when each node last wrote.
 //!
 //! What it never does: read anything but its own tables, or look at a clock.
@@ -19,8 +21,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::AnyConnection;
 use steward_api::{
-    ActionName, Envelope, Event, Incident, IncidentChange, Problem, RemedyRecord, ResourceId,
-    StepResult, Task, TaskId,
+    ActionName, Conversation, Envelope, Event, Incident, IncidentChange, Message, Problem,
+    RemedyRecord, ResourceId, StepResult, Task, TaskId,
 };
 
 use crate::ports::StoreError;
@@ -28,7 +30,10 @@ use crate::ports::StoreError;
 use super::connection::failed;
 
 /// The tables that are projections, for emptying them.
-pub(super) const TABLES: [&str; 8] = [
+pub(super) const TABLES: [&str; 11] = [
+    "conversations",
+    "conversation_tasks",
+    "messages",
     "model_calls",
     "nodes",
     "incidents",
@@ -137,7 +142,10 @@ pub(super) async fn apply(
             };
             deed.conclude(connection, entry, *result).await?;
         }
-        Event::MessageSent { .. } => {}
+        Event::MessageSent {
+            conversation,
+            message,
+        } => apply_message(connection, conversation, message).await?,
         Event::ModelCalled { call } => {
             sqlx::query(
                 "INSERT INTO model_calls (id, node, at, incident, cost, doc) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -268,6 +276,48 @@ async fn apply_task(connection: &mut AnyConnection, task: &Task) -> Result<(), S
     .bind(task.resource.to_string())
     .bind(task.incident.map(|id| id.0))
     .bind(document(task)?)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+async fn apply_message(
+    connection: &mut AnyConnection,
+    conversation: &Conversation,
+    message: &Message,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO conversations (id, node, incident, doc) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET
+             node = excluded.node, incident = excluded.incident, doc = excluded.doc",
+    )
+    .bind(conversation.id.0)
+    .bind(conversation.node.as_str())
+    .bind(conversation.incident.map(|id| id.0))
+    .bind(document(conversation)?)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    for task in conversation.tasks.iter().chain(&conversation.task) {
+        sqlx::query(
+            "INSERT INTO conversation_tasks (task, conversation) VALUES ($1, $2)
+             ON CONFLICT (task, conversation) DO NOTHING",
+        )
+        .bind(task.0)
+        .bind(conversation.id.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    }
+    sqlx::query(
+        "INSERT INTO messages (conversation, number, kind, doc) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (conversation, number) DO UPDATE SET kind = excluded.kind, doc = excluded.doc",
+    )
+    .bind(message.conversation.0)
+    .bind(i64::from(message.number))
+    .bind(message.kind.as_str())
+    .bind(document(message)?)
     .execute(connection)
     .await
     .map_err(failed)?;

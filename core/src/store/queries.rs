@@ -26,25 +26,25 @@ use super::{
 /// Items on a page where the query says nothing.
 const PAGE: u32 = 100;
 /// Items on a page, at most.
-const MOST: u32 = 1000;
+pub(super) const MOST: u32 = 1000;
 /// How far back an agent remembers what is over.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A value to bind.
-enum Value {
+pub(super) enum Value {
     Number(i64),
     Text(String),
 }
 
 /// The conditions of a list, each with its value.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     sql: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Conditions {
-    fn add(&mut self, condition: &str, value: Value) {
+    pub(super) fn add(&mut self, condition: &str, value: Value) {
         self.values.push(value);
         self.sql
             .push(condition.replace('?', &format!("${}", self.values.len())));
@@ -77,7 +77,7 @@ fn bind(
     query
 }
 
-fn parse<T: DeserializeOwned>(what: &str, id: i64, doc: &str) -> Result<T, StoreError> {
+pub(super) fn parse<T: DeserializeOwned>(what: &str, id: i64, doc: &str) -> Result<T, StoreError> {
     serde_json::from_str(doc).map_err(|error| StoreError::Corrupt(format!("{what} {id}: {error}")))
 }
 
@@ -105,7 +105,7 @@ fn small(row: &AnyRow, column: usize) -> Result<u32, StoreError> {
 }
 
 impl SqlStore {
-    async fn page<T: DeserializeOwned>(
+    pub(super) async fn page<T: DeserializeOwned>(
         &self,
         table: &'static str,
         conditions: Conditions,

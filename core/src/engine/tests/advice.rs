@@ -12,14 +12,14 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use steward_api::{
     ActionName, AdvisorStatus, ChooseRequest, Diagnosis, ErrorCode, Event, Health, Incident,
-    IncidentChange, ModelClass, ModelState, ModelStatus, ResolutionKind, TriedModel, Urgency,
-    Verdict, is_of_model,
+    IncidentChange, ModelClass, ModelState, ModelStatus, ResolutionKind, Specialist, TriedModel,
+    Urgency, Verdict, is_of_model,
 };
 
 use super::fakes::{FakeActuator, FakeSource, Rig, caller, folder, made_of, quick, until};
 use crate::{
     config::{Config, WhenToDiagnose},
-    ports::{Advisor, AdvisorError, Consultation},
+    ports::{Advisor, AdvisorError, Consultation, House, Scribe, Talk},
 };
 
 /// An Advisor that says what a test tells it to.
@@ -101,6 +101,14 @@ impl Advisor for Says {
     }
 
     async fn try_model(&self, _: &str) -> Result<TriedModel, AdvisorError> {
+        Err(AdvisorError::NoModel("not here".to_owned()))
+    }
+
+    fn specialists(&self) -> Vec<Specialist> {
+        Vec::new()
+    }
+
+    async fn converse(&self, _: &Talk, _: &dyn House, _: &dyn Scribe) -> Result<(), AdvisorError> {
         Err(AdvisorError::NoModel("not here".to_owned()))
     }
 

@@ -452,6 +452,7 @@ pub(super) fn made_of(
             .map(|source| Arc::clone(source) as Arc<dyn Source>)
             .collect(),
         actuators: vec![Arc::clone(&actuator) as Arc<dyn Actuator>],
+        probes: crate::ports::Probes::default(),
     })
 }
 

@@ -321,6 +321,7 @@ async fn another_configuration_replaces_the_sources() {
                 Arc::clone(&before) as Arc<dyn crate::ports::Source>
             }],
             actuators: vec![Arc::clone(&actuator) as Arc<dyn crate::ports::Actuator>],
+            probes: crate::ports::Probes::default(),
         }
     };
     let mut rig = Rig::begin_with(folder.path(), quick(), Box::new(make)).await;

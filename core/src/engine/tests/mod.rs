@@ -7,3 +7,4 @@ mod asking;
 mod fakes;
 mod loops;
 mod people;
+mod talks;

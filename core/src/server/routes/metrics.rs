@@ -1,41 +1,16 @@
 //! The history of one metric.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use steward_api::{Baseline, ErrorCode, GetMetrics, MetricQuery, MetricSeries};
+use jiff::{SignedDuration, Timestamp};
+use steward_api::{ErrorCode, GetMetrics, MetricQuery, MetricSeries};
 
 use crate::{
-    engine::baseline,
+    engine::normal,
     server::{
         bind::{Answer, Call, Written},
         error::Refusal,
         now,
     },
 };
-
-/// What is normal between two moments, from the days before now.
-async fn normal(
-    call: &Call,
-    query: &MetricQuery,
-    shown: (Timestamp, Timestamp),
-    now: Timestamp,
-) -> Result<Option<Baseline>, Refusal> {
-    if shown.1.duration_since(shown.0) > baseline::LONGEST {
-        return Ok(None);
-    }
-    let history = MetricQuery {
-        from: now.checked_sub(baseline::LOOKS_BACK).ok(),
-        to: Some(now),
-        step: Some(baseline::STEP),
-        ..query.clone()
-    };
-    let history = call.store().series(&history, now).await?;
-    // Where only coarser points are kept, an hour can't be told from the next.
-    if history.step > baseline::STEP {
-        return Ok(None);
-    }
-    let zone = TimeZone::system();
-    Ok(baseline::baseline(&history.points, shown, &zone))
-}
 
 impl Answer for GetMetrics {
     async fn answer(call: Call, mut query: MetricQuery) -> Result<Written<MetricSeries>, Refusal> {
@@ -74,7 +49,7 @@ impl Answer for GetMetrics {
             ));
         }
         if !series.points.is_empty() {
-            series.baseline = normal(&call, &query, (from, to), now).await?;
+            series.baseline = normal(call.store(), &query, (from, to), now).await?;
         }
         Written::of(&series)
     }

@@ -1,9 +1,10 @@
-//! An archive with one call of a language model.
+//! An archive with one call of a language model and one conversation.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{
-    CallQuery, CallResult, CallTexts, ModelCall, ModelClass, Page, Purpose, RecordedCall,
+    CallQuery, CallResult, CallTexts, Channel, Conversation, ConversationId, ConversationQuery,
+    JARVIS_PRIME, Message, MessageKind, ModelCall, ModelClass, Page, Purpose, RecordedCall,
 };
 
 use crate::ports::{Archive, StoreError};
@@ -29,6 +30,40 @@ fn recorded() -> RecordedCall {
             sent: "aa".to_owned(),
             received: "bb".to_owned(),
         },
+    }
+}
+
+/// The conversation that there is.
+pub(in crate::server) fn conversation() -> Conversation {
+    Conversation {
+        id: ConversationId(1),
+        node: "atlas".to_owned(),
+        title: "Why is the door slow?".to_owned(),
+        by: "oskar".to_owned(),
+        channel: Channel::Http,
+        incident: None,
+        task: None,
+        started_at: Timestamp::UNIX_EPOCH,
+        last_at: Timestamp::UNIX_EPOCH,
+        messages: 1,
+        tasks: Vec::new(),
+    }
+}
+
+fn question() -> Message {
+    Message {
+        conversation: ConversationId(1),
+        number: 1,
+        at: Timestamp::UNIX_EPOCH,
+        from: "oskar".to_owned(),
+        to: JARVIS_PRIME.to_owned(),
+        kind: MessageKind::Question,
+        text: "Why is the door slow?".to_owned(),
+        reply_to: None,
+        looked_at: Vec::new(),
+        proposals: Vec::new(),
+        unchecked: Vec::new(),
+        model: None,
     }
 }
 
@@ -64,5 +99,40 @@ impl Archive for Shelf {
 
     async fn forget_texts(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<Page<Conversation>, StoreError> {
+        let is_on_it = query.before.is_none_or(|before| before > 1)
+            && query.incident.is_none()
+            && query.task.is_none();
+        Ok(Page {
+            items: if is_on_it {
+                vec![conversation()]
+            } else {
+                Vec::new()
+            },
+            next: None,
+        })
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        Ok((id.0 == 1).then(conversation))
+    }
+
+    async fn messages(
+        &self,
+        id: ConversationId,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let is_asked = id.0 == 1 && limit > 0 && before.is_none_or(|before| before > 1);
+        Ok(is_asked.then(question).into_iter().collect())
+    }
+
+    async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError> {
+        Ok((id.0 == 1).then(question))
     }
 }

@@ -4,6 +4,8 @@ mod archive;
 mod browser;
 mod config;
 mod contract;
+mod conversations;
+mod engine;
 mod events;
 pub(super) mod fixture;
 mod fuzz;

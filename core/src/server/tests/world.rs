@@ -16,8 +16,8 @@ use serde_json::Value;
 use steward_api::Envelope;
 use steward_api::{
     ErrorCode, Event, Incident, IncidentId, IncidentQuery, IncidentState, JournalVerification,
-    LogTail, MetricPoint, MetricQuery, MetricSeries, Page, ProblemDetails, ResourceId,
-    ResourceStatistics, Role, Task, TaskId, TaskQuery,
+    MetricPoint, MetricQuery, MetricSeries, Page, ProblemDetails, ResourceId, ResourceStatistics,
+    Role, Task, TaskId, TaskQuery,
 };
 use tokio::{
     net::TcpListener,
@@ -28,7 +28,7 @@ use tokio::{
 use super::fixture;
 use crate::{
     config::{Inputs, load},
-    engine::{Handle, Settings, View, handle::Request, metrics::Metrics},
+    engine::{Handle, Settings, View, metrics::Metrics},
     ports::{Fact, Memory, Retention, Sample, Store, StoreError},
     server::{Hosts, TOKEN_FILE, Tokens, Web, serve},
 };
@@ -364,9 +364,10 @@ impl World {
             advisor: Arc::new(crate::ports::NoAdvisor),
             archive: Arc::new(super::archive::Shelf),
             metrics: Arc::new(Metrics::default()),
+            progress: Arc::default(),
         };
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let engine = tokio::spawn(engine(receiver, asked.clone()));
+        let engine = tokio::spawn(super::engine::engine(receiver, asked.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -483,102 +484,4 @@ pub(in crate::server) async fn problem(response: Response) -> (u16, ErrorCode) {
     assert_eq!(problem.title, problem.code.title());
     assert!(!problem.detail.is_empty());
     (status, problem.code)
-}
-
-/// Answers as an engine would: task 1 can be answered; every other number stands for one refusal.
-async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<String>>>) {
-    let refusal = |task: TaskId| {
-        let code = match task.0 {
-            1 => return None,
-            2 => ErrorCode::TaskNotWaiting,
-            3 => ErrorCode::PlanChanged,
-            4 => ErrorCode::PlanStale,
-            5 => ErrorCode::ApprovalExpired,
-            6 => ErrorCode::StoreUnavailable,
-            _ => ErrorCode::TaskNotFound,
-        };
-        Some(ProblemDetails::new(code, "as the engine says"))
-    };
-    let note = |words: String| asked.lock().unwrap().push(words);
-    while let Some(request) = requests.recv().await {
-        match request {
-            Request::Approve {
-                task,
-                body,
-                caller,
-                reply,
-            } => {
-                note(format!("approve {task} {body:?} {caller:?}"));
-                let _ = reply.send(refusal(task).map_or_else(|| Ok(fixture::task(1, 5, 30)), Err));
-            }
-            Request::Reject {
-                task,
-                body,
-                caller,
-                reply,
-            } => {
-                note(format!("reject {task} {body:?} {caller:?}"));
-                let _ = reply.send(refusal(task).map_or_else(|| Ok(fixture::task(1, 5, 30)), Err));
-            }
-            Request::Heal {
-                container,
-                caller,
-                reply,
-            } => {
-                note(format!("heal {container} {caller:?}"));
-                let code = match container.as_str() {
-                    "db" => None,
-                    "nginx" => Some(ErrorCode::NothingToDo),
-                    "app" => Some(ErrorCode::Withheld),
-                    "new" => Some(ErrorCode::EngineUnavailable),
-                    _ => Some(ErrorCode::ContainerNotFound),
-                };
-                let answer = code.map_or_else(
-                    || Ok(fixture::task(7, 5, 30)),
-                    |code| Err(ProblemDetails::new(code, "as the engine says")),
-                );
-                let _ = reply.send(answer);
-            }
-            Request::Offers { resource, reply } => {
-                let _ = reply.send(Ok(steward_api::Offers {
-                    resource,
-                    actions: Vec::new(),
-                }));
-            }
-            Request::AskFor { request, reply, .. } => {
-                note(format!("ask for {} on {}", request.action, request.id));
-                let _ = reply.send(Ok(fixture::task(7, 5, 30)));
-            }
-            Request::SetAutonomy {
-                level,
-                caller,
-                reply,
-            } => {
-                note(format!("autonomy {level} {caller:?}"));
-                let _ = reply.send(Ok(level));
-            }
-            Request::RecordToken { change, reply, .. } => {
-                note(format!("token {change:?}"));
-                let _ = reply.send(Ok(()));
-            }
-            Request::Reconfigure { config, by, reply } => {
-                let disk = config.thresholds.disk_percent;
-                note(format!("reconfigure by {by}, disk {disk}"));
-                let _ = reply.send(());
-            }
-            Request::LogTail { resource, reply } => {
-                let lines = vec!["ready".to_owned(), "listening".to_owned()];
-                let _ = reply.send(Ok(LogTail { resource, lines }));
-            }
-            Request::Diagnose { model, reply, .. } => {
-                note(format!("diagnose {model:?}"));
-                let _ = reply.send(Ok(()));
-            }
-            Request::Choose { choice, reply, .. } => {
-                note(format!("choose {}", choice.source));
-                let _ = reply.send(Ok(fixture::incident(1)));
-            }
-            Request::Refresh => {}
-        }
-    }
 }
