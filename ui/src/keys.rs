@@ -84,12 +84,13 @@ impl Keys {
 }
 
 /// Every shortcut with what it does, for the help.
-pub const SHORTCUTS: [(&str, &str); 13] = [
+pub const SHORTCUTS: [(&str, &str); 14] = [
     ("Ctrl K", "Go to anything (⌘ K on a Mac)"),
     ("g o", "Overview"),
     ("g r", "Resources"),
     ("g i", "Incidents"),
     ("g t", "Tasks"),
+    ("g c", "Agents"),
     ("g a", "Activity"),
     ("g s", "Settings"),
     ("j", "Next row"),
