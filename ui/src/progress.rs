@@ -140,6 +140,11 @@ impl Watch {
         self.progress.as_ref().is_some_and(|progress| progress.busy)
     }
 
+    /// Whether it is about to be known how far an answer is.
+    pub const fn is_asking(&self) -> bool {
+        self.is_asking
+    }
+
     /// How far it is.
     pub const fn progress(&self) -> Option<&Progress> {
         self.progress.as_ref()

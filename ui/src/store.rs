@@ -170,4 +170,9 @@ impl Store {
     pub(crate) fn is_live(self) -> bool {
         self.link.with(Link::is_live)
     }
+
+    /// The same, looked at once.
+    pub(crate) fn is_live_now(self) -> bool {
+        self.link.with_untracked(Link::is_live)
+    }
 }
