@@ -164,7 +164,7 @@ pub enum Entry {
     Between {
         /// The first of it.
         first: u32,
-        /// All of it, oldest first.
+        /// All of it, each under what it answers.
         asides: Vec<Aside>,
         /// Whether what they looked for was answered.
         is_over: bool,
@@ -217,18 +217,25 @@ fn said(message: &Arc<Message>, rests_on: Vec<Arc<Message>>) -> Entry {
 
 fn folded(question: u32, between: &[Arc<Message>], is_over: bool) -> Option<Entry> {
     let first = between.first()?.number;
-    let mut asides: Vec<Aside> = Vec::with_capacity(between.len());
+    // Each with the numbers of all that it was said because of, its own last: in their order each stands under what it answers.
+    let mut threads: Vec<(Vec<u32>, &Arc<Message>)> = Vec::with_capacity(between.len());
     for message in between {
         let above = message
             .reply_to
             .filter(|above| *above != question)
-            .and_then(|above| asides.iter().find(|aside| aside.message.number == above));
-        let depth = above.map_or(0, |above| above.depth + 1);
-        asides.push(Aside {
-            depth,
-            message: Arc::clone(message),
-        });
+            .and_then(|above| threads.iter().find(|(path, _)| path.last() == Some(&above)));
+        let mut path = above.map_or_else(Vec::new, |(path, _)| path.clone());
+        path.push(message.number);
+        threads.push((path, message));
     }
+    order::sort_by(&mut threads, |(one, _), (other, _)| one.cmp(other));
+    let asides = threads
+        .into_iter()
+        .map(|(path, message)| Aside {
+            depth: path.len() - 1,
+            message: Arc::clone(message),
+        })
+        .collect();
     Some(Entry::Between {
         first,
         asides,

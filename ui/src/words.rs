@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use plan::{PlanLine, plan, plan_in_short, precondition, verification};
-pub use talk::{conversation, doing, looked_into_it, said};
+pub use talk::{begun_by, conversation, doing, looked_into_it, said};
 
 /// What an event is about, for filtering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

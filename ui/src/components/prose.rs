@@ -45,7 +45,7 @@ fn block(block: &Block, refer: Refer) -> AnyView {
 }
 
 fn list(items: &[Item], refer: Refer) -> AnyView {
-    let is_numbered = items.first().is_some_and(|item| item.number.is_some());
+    let is_numbered = items.iter().any(|item| item.number.is_some());
     let points: Vec<AnyView> = items
         .iter()
         .map(|item| {

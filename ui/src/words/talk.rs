@@ -46,14 +46,19 @@ pub(super) fn event(message: &Message) -> (Mark, String) {
     )
 }
 
-/// What is known of a conversation besides its title: `admin, by MCP · 4 messages · about incident 3 · tasks 5, 6`.
-pub fn conversation(one: &Conversation) -> String {
-    let mut parts = vec![match one.channel {
+/// Who began a conversation, and where: `admin, over MCP`.
+pub fn begun_by(one: &Conversation) -> String {
+    match one.channel {
         Channel::Browser | Channel::Desktop => one.by.clone(),
         Channel::Http => format!("{}, over HTTP", one.by),
         Channel::Cli => format!("{}, on the command line", one.by),
         Channel::Mcp => format!("{}, over MCP", one.by),
-    }];
+    }
+}
+
+/// What is known of a conversation besides its title: `admin, over MCP · 4 messages · about incident 3 · tasks 5, 6`.
+pub fn conversation(one: &Conversation) -> String {
+    let mut parts = vec![begun_by(one)];
     parts.push(format::count(u64::from(one.messages), "message"));
     if let Some(incident) = one.incident {
         parts.push(format!("about incident {incident}"));

@@ -11,11 +11,15 @@ use steward_api::{MessageKind, Working, Writing};
 use super::{message, talk::Screen};
 use crate::{
     app::App,
-    components::{conversation::standing, marks::mark, prose, text},
+    components::{
+        conversation::standing,
+        marks::{mark, sign},
+        prose, text,
+    },
     failure::Failure,
     marks::{Mark, Shape, Tone},
     progress::Watch,
-    prose::{Known, pieces, spoken},
+    prose::{Known, pieces, references, spoken},
     words,
 };
 
@@ -178,7 +182,7 @@ pub(super) fn under_way(screen: Screen, may_ask: Memo<bool>) -> AnyView {
 
 fn turning(words: &str) -> AnyView {
     view! {
-        {mark(standing(true))}
+        {sign(standing(true))}
         " "
         <span>{words.to_owned()}</span>
     }
@@ -220,7 +224,7 @@ pub(super) fn heard(screen: Screen) -> AnyView {
             .then(|| {
                 screen.dialogue.with_untracked(|dialogue| {
                     let answer = Arc::clone(dialogue.as_ref()?.last_answer()?);
-                    let pieces = message::read(screen.app, &answer, &[]);
+                    let pieces = message::read(screen.app, &answer, &references(&answer.text));
                     let begins = words::said(&answer);
                     Some(format!("{begins}: {}", spoken(&pieces)))
                 })

@@ -150,7 +150,7 @@ impl Composer {
     }
 
     /// The card; for whoever may only read a word that says so.
-    pub(super) fn view(self) -> AnyView {
+    pub(super) fn view(self, heading: Option<&'static str>) -> AnyView {
         let store = self.app.store;
         let may_ask = Memo::new(move |_| store.may(Role::Operator));
         let lacks = self.roster.lacks_a_model();
@@ -170,6 +170,7 @@ impl Composer {
         };
         view! {
             <section class="composer" aria-label="Ask" data-testid="composer">
+                {heading.map(|heading| text::heading(heading, None))}
                 {self.roster.no_model()}
                 {shown}
             </section>

@@ -41,7 +41,7 @@ pub(super) fn page(app: App) -> AnyView {
         <div class="page" data-testid="page-agents">
             <div class="heading">{text::title("Agents")}</div>
             <div class="columns-2">
-                <div class="stack">{composer.view()} {list::conversations(app, roster)}</div>
+                <div class="stack">{composer.view(Some("Ask"))} {list::conversations(app, roster)}</div>
                 <section aria-label="Specialists" data-testid="specialists">
                     {text::heading("Specialists", None)}
                     {specialists::list(app, roster, Some(Callback::new(ask)))}
@@ -71,7 +71,7 @@ pub(super) fn begin(app: App, incident: Option<IncidentId>, task: Option<TaskId>
             </p>
             <div class="heading">{text::title("New conversation")}</div>
             {subject(app, incident, task)}
-            {composer.view()}
+            {composer.view(None)}
         </div>
     }
     .into_any()

@@ -80,11 +80,11 @@ fn card(app: App, one: Memo<Option<Specialist>>, ask: Ask) -> AnyView {
         <article class="setting specialist" data-testid="specialist" data-name=name.clone()>
             <div class="heading">
                 <h3>{name.clone()}</h3>
-                <span class="quiet">{move || what.get().map(|one| one.field)}</span>
                 <span class="deeds" data-testid="specialist-state">
                     {state}
                 </span>
             </div>
+            <p class="quiet">{move || what.get().map(|one| one.field)}</p>
             <ul class="works">{works_on}</ul>
             {move || what.get().map(|one| facts(app, &one, ask))}
         </article>

@@ -161,17 +161,18 @@ pub(in crate::pages) fn page(app: App, id: ConversationId) -> AnyView {
     let is_there = Memo::new(move |_| about.with(Option::is_some));
     let shown = move || {
         if is_there.get() {
-            untrack(|| body(screen, about, composer))
+            untrack(|| body(screen, composer))
         } else {
             screen.reading.show(move || screen.read(), || ().into_any())
         }
     };
     view! {
-        <div class="page narrow" data-testid="page-conversation" data-conversation=id.to_string()>
+        <div class="page narrow talk" data-testid="page-conversation" data-conversation=id.to_string()>
             <p class="trail">
                 <a href="#/agents">"Agents"</a>
                 {format!(" / {id}")}
             </p>
+            {head(screen, about)}
             {shown}
         </div>
     }
@@ -260,7 +261,7 @@ fn stay_at_the_end(screen: Screen) {
     });
 }
 
-fn body(screen: Screen, about: Memo<Option<Arc<Conversation>>>, composer: Composer) -> AnyView {
+fn body(screen: Screen, composer: Composer) -> AnyView {
     let app = screen.app;
     let entries = Memo::new(move |_| {
         screen
@@ -303,7 +304,6 @@ fn body(screen: Screen, about: Memo<Option<Arc<Conversation>>>, composer: Compos
             })
     };
     view! {
-        {head(screen, about)}
         {left_out}
         <ol class="dialogue" aria-label="Messages" data-testid="messages">
             <For each=move || entries.get() key=Entry::key children=move |one| message::entry(talk, one) />
@@ -326,24 +326,38 @@ fn body(screen: Screen, about: Memo<Option<Arc<Conversation>>>, composer: Compos
                             </button>
                         }
                     })
-            }} {composer.view()}
+            }} {composer.view(None)}
         </div>
     }
     .into_any()
 }
 
+/// The heading is there before anything was read, for whoever listens to where they are, and stays the same one.
 fn head(screen: Screen, about: Memo<Option<Arc<Conversation>>>) -> AnyView {
     let app = screen.app;
     let is_busy = Memo::new(move |_| screen.is_busy());
-    let title = about.with_untracked(|one| one.as_ref().map(|one| one.title.clone()));
+    let title = move || {
+        about.get().map_or_else(
+            || format!("Conversation {}", screen.id),
+            |one| one.title.clone(),
+        )
+    };
     let subject = move || {
         about.get().map(|one| {
-            let incident = one.incident.map(|id| {
-                view! { <a href=Route::Incident(id).hash()>{format!("incident {id}")}</a> }
-            });
-            let task = one
-                .task
-                .map(|id| view! { <a href=Route::Task(id).hash()>{format!("task {id}")}</a> });
+            let incident = one
+                .incident
+                .map(|id| (Route::Incident(id), format!("incident {id}")));
+            let task = one.task.map(|id| (Route::Task(id), format!("task {id}")));
+            let about: Vec<AnyView> = [incident, task]
+                .into_iter()
+                .flatten()
+                .map(|(route, words)| {
+                    view! {
+                        <span>"about " <a href=route.hash()>{words}</a></span>
+                    }
+                    .into_any()
+                })
+                .collect();
             let tasks: Vec<AnyView> = one
                 .tasks
                 .iter()
@@ -357,17 +371,18 @@ fn head(screen: Screen, about: Memo<Option<Arc<Conversation>>>) -> AnyView {
                 }
             });
             view! {
-                <span>{words::conversation(&one)}</span>
-                <span>"began " {text::ago(app.store, one.started_at)}</span>
-                {incident}
-                {task}
+                <span>
+                    "begun by " {words::begun_by(&one)} " " {text::ago(app.store, one.started_at)}
+                </span>
+                <span>{format::count(u64::from(one.messages), "message")}</span>
+                {about}
                 {came_of_it}
             }
         })
     };
     view! {
         <div class="heading">
-            {text::title(title.unwrap_or_default())}
+            <h1 tabindex="-1">{title}</h1>
             <span class="large" data-testid="conversation-state">
                 {move || is_busy.get().then(|| mark(standing(true)))}
             </span>
