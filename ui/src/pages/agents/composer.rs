@@ -241,7 +241,8 @@ impl Composer {
 
     fn whom_to_ask(self) -> AnyView {
         let all = self.roster.specialists.value;
-        let names = move || {
+        // A list that is open stays open while it is only looked who is at work.
+        let names = Memo::new(move |_| {
             let mut names = all.get().map_or_else(Vec::new, |all| {
                 all.iter()
                     .map(|one| (one.name.clone(), format!("{}, {}", one.name, one.field)))
@@ -252,9 +253,10 @@ impl Composer {
                 names.insert(0, (whom.clone(), whom));
             }
             names
-        };
+        });
         let options = move || {
-            names()
+            names
+                .get()
                 .into_iter()
                 .map(|(name, words)| {
                     let called = name.clone();

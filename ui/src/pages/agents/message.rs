@@ -253,6 +253,18 @@ fn looked_at(number: u32, seen: &[LookedAt]) -> AnyView {
 }
 
 fn sight(id: &str, one: &LookedAt) -> AnyView {
+    let is_wanted = RwSignal::new(false);
+    let (text, what) = (one.text.clone(), one.what.clone());
+    // Others wrote it, and it may be long: it is scrolled by the keyboard, too. Built when it is wanted: a conversation may hold thousands.
+    let shown = move || {
+        is_wanted.get().then(|| {
+            view! {
+                <pre class="log" tabindex="0" aria-label=what.clone() data-testid="sight-text">
+                    {text.clone()}
+                </pre>
+            }
+        })
+    };
     let failed = one.failed.then(|| {
         mark(Mark {
             shape: Shape::Cross,
@@ -261,7 +273,13 @@ fn sight(id: &str, one: &LookedAt) -> AnyView {
         })
     });
     view! {
-        <details id=id.to_owned() class="sight" data-testid="sight" data-reference=one.reference.clone()>
+        <details
+            id=id.to_owned()
+            class="sight"
+            on:toggle=move |_| is_wanted.set(true)
+            data-testid="sight"
+            data-reference=one.reference.clone()
+        >
             <summary>
                 <strong>{one.reference.clone()}</strong>
                 " "
@@ -275,10 +293,7 @@ fn sight(id: &str, one: &LookedAt) -> AnyView {
                 " "
                 {failed}
             </summary>
-            // Others wrote it, and it may be long: it is scrolled by the keyboard, too.
-            <pre class="log" tabindex="0" aria-label=one.what.clone() data-testid="sight-text">
-                {one.text.clone()}
-            </pre>
+            {shown}
         </details>
     }
     .into_any()
@@ -315,10 +330,10 @@ fn between(talk: Talk, first: u32) -> AnyView {
             }
         })
     };
-    view! {
-        <li class="said-by">
-            <details class="between" data-testid="between">
-                <summary>{line}</summary>
+    let is_wanted = RwSignal::new(false);
+    let inside = move || {
+        is_wanted.get().then(|| {
+            view! {
                 <ol>
                     <For
                         each=move || now.get().0
@@ -326,6 +341,18 @@ fn between(talk: Talk, first: u32) -> AnyView {
                         children=move |aside| self::aside(talk, &aside)
                     />
                 </ol>
+            }
+        })
+    };
+    view! {
+        <li class="said-by">
+            <details
+                class="between"
+                on:toggle=move |_| is_wanted.set(true)
+                data-testid="between"
+            >
+                <summary>{line}</summary>
+                {inside}
             </details>
         </li>
     }

@@ -104,7 +104,11 @@ impl Screen {
                 return;
             }
             match done {
-                Ok(()) => self.live.said(),
+                Ok(()) => {
+                    // The button that was pressed goes away.
+                    browser::focus("#ask-on");
+                    self.live.said();
+                }
                 Err(failure) => {
                     self.failure.try_set(Some(failure));
                 }
@@ -140,16 +144,17 @@ pub(in crate::pages) fn page(app: App, id: ConversationId) -> AnyView {
         ..About::default()
     };
     let composer = Composer::new(app, about, roster).within(screen.live);
+    let asked_last = Memo::new(move |_| {
+        screen
+            .with(|dialogue| {
+                let mut latest = dialogue.messages.iter().rev();
+                let asked = latest.find(|message| message.kind == MessageKind::Question)?;
+                Some(asked.to.clone())
+            })
+            .flatten()
+    });
     Effect::new(move |_| {
-        let whom = screen.with(|dialogue| {
-            let asked = dialogue
-                .messages
-                .iter()
-                .rev()
-                .find(|message| message.kind == MessageKind::Question)?;
-            Some(asked.to.clone())
-        });
-        if let Some(whom) = whom.flatten() {
+        if let Some(whom) = asked_last.get() {
             composer.usually.set(whom);
         }
     });
@@ -311,7 +316,7 @@ fn body(screen: Screen, composer: Composer) -> AnyView {
         {answering::writing(screen)}
         {answering::under_way(screen, may_ask)}
         {answering::heard(screen)}
-        <div class="ask-on">
+        <div class="ask-on" id="ask-on" tabindex="-1">
             {move || {
                 (!screen.at_end.get())
                     .then(|| {
