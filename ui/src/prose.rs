@@ -16,7 +16,7 @@ pub struct Known<'a> {
     pub references: &'a [&'a str],
     /// Names in it of things that are not there.
     pub unchecked: &'a [String],
-    /// The screen of a resource, where there is one of this id.
+    /// The screen of a resource, where there is one of this id or name. Only what stands there as code is taken for a name alone.
     pub resource: &'a dyn Fn(&str) -> Option<Route>,
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use steward_api::{LookedAt, Message, MessageKind};
+use steward_api::{LookedAt, Message, MessageKind, ResourceId};
 
 use super::{live::Live, proposal};
 use crate::{
@@ -49,12 +49,14 @@ pub(super) struct Again {
 /// Reads a message's words.
 pub(super) fn read(app: App, message: &Message, references: &[&str]) -> Vec<Piece> {
     app.store.peek(|world| {
-        let resource = |id: &str| {
-            let id = id.parse().ok()?;
-            world
-                .resources
-                .contains_key(&id)
-                .then_some(Route::Resource(id))
+        let resource = |name: &str| {
+            let is_named = |id: &ResourceId| id.short() == name || id.to_string() == name;
+            let mut named = world.resources.keys().filter(|id| is_named(id));
+            // Where two have the name it is not known which is meant.
+            match (named.next(), named.next()) {
+                (Some(id), None) => Some(Route::Resource(id.clone())),
+                _ => None,
+            }
         };
         let known = Known {
             references,
@@ -227,6 +229,9 @@ fn unchecked(names: &[String]) -> AnyView {
     .into_any()
 }
 
+/// So few things that were looked at are listed at once; more are folded into a line.
+const FEW: usize = 3;
+
 /// What was looked at, one click away.
 fn looked_at(number: u32, seen: &[LookedAt]) -> AnyView {
     if seen.is_empty() {
@@ -242,7 +247,7 @@ fn looked_at(number: u32, seen: &[LookedAt]) -> AnyView {
         .map(|(at, one)| sight(&format!("seen-{number}-{at}"), one))
         .collect();
     view! {
-        <details class="seen" data-testid="looked-at">
+        <details class="seen" open=seen.len() <= FEW data-testid="looked-at">
             <summary>
                 {format!("Looked at {}", format::count(seen.len() as u64, "thing"))} {failed}
             </summary>
