@@ -5,8 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
-    ActionName, Autonomy, CallResult, Diagnosis, Envelope, Event, Incident, IncidentChange,
-    IncidentId, ModelCall, ModelClass, ModelState, ModelStatus, dissents, is_of_model,
+    ActionName, AdvisorStatus, Autonomy, CallResult, Diagnosis, Envelope, Event, Incident,
+    IncidentChange, IncidentId, ModelCall, ModelClass, ModelState, ModelStatus, dissents,
+    is_of_model,
 };
 
 use crate::{
@@ -220,6 +221,17 @@ pub fn newest_call<'a>(
             _ => false,
         })
         .map(|entry| entry.seq)
+}
+
+/// Why no model can be asked; absent where there are some.
+pub fn nobody(status: &AdvisorStatus) -> Option<Mark> {
+    if !status.enabled {
+        Some(mark(Shape::Barred, "switched off", Tone::Quiet))
+    } else if status.models.is_empty() {
+        Some(mark(Shape::Ring, "no model", Tone::Quiet))
+    } else {
+        None
+    }
 }
 
 /// How a model does.

@@ -6,9 +6,10 @@
 use leptos::prelude::*;
 use steward_api::{
     ActionName, ApproveRequest, ApproveTask, AskForAction, AskRequest, Autonomy, AutonomyRequest,
-    ChooseDiagnosis, ChooseRequest, DiagnoseIncident, DiagnoseRequest, GetTask, HealContainer,
-    HealReply, IncidentId, Nothing, RejectRequest, RejectTask, ResourceId, SetAutonomy, Task,
-    TaskId, TriedModel, TryModel, TryModelRequest,
+    ChooseDiagnosis, ChooseRequest, ConversationId, DiagnoseIncident, DiagnoseRequest, GetTask,
+    HealContainer, HealReply, IncidentId, Nothing, RejectRequest, RejectTask, ResourceId,
+    RetryAnswer, Said, Say, SayRequest, SetAutonomy, StopAnswer, Task, TaskId, TriedModel,
+    TryModel, TryModelRequest,
 };
 
 use crate::{
@@ -155,6 +156,34 @@ pub(crate) async fn choose(
         format!("The diagnosis of {name} is in force now."),
     );
     Ok(())
+}
+
+/// Says something to a specialist; the answer comes through the event stream.
+///
+/// # Errors
+/// Where there is no model, or the agent refused.
+pub(crate) async fn say(app: App, words: SayRequest) -> Result<Said, Failure> {
+    app.call::<Say>(None, &words).await
+}
+
+/// Stops the answer that is under way in a conversation.
+///
+/// # Errors
+/// Where there is none, or the agent refused.
+pub(crate) async fn stop_answer(app: App, id: ConversationId) -> Result<(), Failure> {
+    app.call::<StopAnswer>(Some(&id.to_string()), &Nothing {})
+        .await
+        .map(|_| ())
+}
+
+/// Has the last question of a conversation answered once more.
+///
+/// # Errors
+/// Where there is no model, or the agent refused.
+pub(crate) async fn answer_again(app: App, id: ConversationId) -> Result<(), Failure> {
+    app.call::<RetryAnswer>(Some(&id.to_string()), &Nothing {})
+        .await
+        .map(|_| ())
 }
 
 /// Asks a model for a word, to see whether it answers, and how.

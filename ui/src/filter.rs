@@ -1,10 +1,10 @@
-//! Which resources and journal entries are shown, and in which order; and what the command palette finds.
+//! Which resources, journal entries and conversations are shown, and in which order; and what the command palette finds.
 //!
 //! What flows through: the whole and a filter in, the part in its order out. What it never does: change anything, or know of the page.
 
 use std::{cmp::Ordering, sync::Arc};
 
-use steward_api::{Envelope, Health, Metric, ResourceKind};
+use steward_api::{Conversation, Envelope, Health, Metric, ResourceKind};
 
 use crate::{
     marks, order, url,
@@ -225,6 +225,53 @@ impl JournalFilter {
     }
 }
 
+/// Which conversations are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Only those whose title, beginner or subject holds each of these words, in any case.
+    pub search: String,
+}
+
+impl ConversationFilter {
+    /// The filter that an address asks for.
+    pub fn from_query(query: &str) -> Self {
+        let search = url::pairs(query)
+            .into_iter()
+            .find_map(|(name, value)| (name == "q").then_some(value))
+            .unwrap_or_default();
+        Self { search }
+    }
+
+    /// The filter as the query of an address.
+    pub fn to_query(&self) -> String {
+        if self.search.is_empty() {
+            return String::new();
+        }
+        url::query_of(&[("q", self.search.clone())])
+    }
+
+    /// Those that are shown, the one in which something was said last first.
+    pub fn apply<'a>(
+        &self,
+        all: impl Iterator<Item = &'a Arc<Conversation>>,
+    ) -> Vec<Arc<Conversation>> {
+        let wanted = wanted(&self.search);
+        let mut found: Vec<_> = all
+            .filter(|one| {
+                wanted.is_empty() || {
+                    let text = format!("{} {}", one.title, words::conversation(one)).to_lowercase();
+                    wanted.iter().all(|word| text.contains(word))
+                }
+            })
+            .cloned()
+            .collect();
+        order::sort_by(&mut found, |a: &Arc<Conversation>, b| {
+            (b.last_at, b.id).cmp(&(a.last_at, a.id))
+        });
+        found
+    }
+}
+
 /// How well a text fits what was typed into the palette; absent where it does not. The beginning of a word counts more than its middle,
 /// a whole run more than scattered letters, a short text more than a long one.
 pub fn fit(text: &str, typed: &str) -> Option<i32> {
@@ -336,6 +383,28 @@ mod tests {
         assert_eq!(of("q=atlas%2Fcontainer%2Fweb"), [true, false]);
         assert_eq!(of("q=UNHEALTHY"), [true, false]);
         assert_eq!(of("topic=tasks"), [false, false]);
+    }
+
+    #[test]
+    fn conversations_are_found_by_title_beginner_and_subject_newest_word_first() {
+        let mut old = samples::conversation(1, "My database is slow");
+        old.last_at = samples::at("11:00:00");
+        let mut about = samples::conversation(2, "What is this?");
+        about.incident = Some(steward_api::IncidentId(7));
+        about.by = "Evin".to_owned();
+        let all = [Arc::new(old), Arc::new(about)];
+        let of = |query: &str| {
+            ConversationFilter::from_query(query)
+                .apply(all.iter())
+                .iter()
+                .map(|one| one.id.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(""), [2, 1]);
+        assert_eq!(of("q=SLOW+data"), [1]);
+        assert_eq!(of("q=evin"), [2]);
+        assert_eq!(of("q=incident+7"), [2]);
+        assert!(of("q=nothing").is_empty());
     }
 
     #[test]

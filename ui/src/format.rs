@@ -142,6 +142,28 @@ pub fn capital(text: &str) -> String {
     })
 }
 
+/// A text as one line of so many characters at most: `My database is sl…`.
+pub fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+            length += 1;
+        }
+        for letter in word.chars() {
+            if length + 1 >= most {
+                line.truncate(line.trim_end().len());
+                line.push('…');
+                return line;
+            }
+            line.push(letter);
+            length += 1;
+        }
+    }
+    line
+}
+
 /// The beginning of a hash, enough to compare by eye.
 pub fn short_hash(hash: &str) -> String {
     hash.chars().take(12).collect()
@@ -263,5 +285,16 @@ mod tests {
         assert_eq!(plain("restart_container"), "restart container");
         assert_eq!(capital("älter"), "Älter");
         assert_eq!(capital(""), "");
+    }
+
+    #[test]
+    fn a_text_becomes_one_line_of_a_bounded_length() {
+        assert_eq!(
+            one_line("My  database\n is slow", 40),
+            "My database is slow"
+        );
+        assert_eq!(one_line("My database is slow", 12), "My database…");
+        assert_eq!(one_line("äöüäöü", 4), "äöü…");
+        assert_eq!(one_line(" \n", 4), "");
     }
 }

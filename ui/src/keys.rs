@@ -83,19 +83,27 @@ impl Keys {
     }
 }
 
+/// Whether a key sends what was written in a field of several lines: a plain Enter, but not the one that ends the input of a character.
+pub fn sends(key: &str, is_plain: bool, is_composing: bool) -> bool {
+    key == "Enter" && is_plain && !is_composing
+}
+
 /// Every shortcut with what it does, for the help.
-pub const SHORTCUTS: [(&str, &str); 13] = [
+pub const SHORTCUTS: [(&str, &str); 16] = [
     ("Ctrl K", "Go to anything (⌘ K on a Mac)"),
     ("g o", "Overview"),
     ("g r", "Resources"),
     ("g i", "Incidents"),
     ("g t", "Tasks"),
+    ("g c", "Agents"),
     ("g a", "Activity"),
     ("g s", "Settings"),
     ("j", "Next row"),
     ("k", "Row before"),
     ("Enter", "Open the row"),
     ("/", "Search on this page"),
+    ("Enter", "Send what was written to a specialist"),
+    ("Shift Enter", "A new line in it"),
     ("?", "These shortcuts"),
     ("Esc", "Close what is open"),
 ];
@@ -164,6 +172,14 @@ mod tests {
             ..press("k")
         };
         assert_eq!(keys.press(palette), Some(Command::Palette));
+    }
+
+    #[test]
+    fn a_plain_enter_sends_and_no_other_key_does() {
+        assert!(sends("Enter", true, false));
+        assert!(!sends("Enter", false, false), "Shift Enter is a new line");
+        assert!(!sends("Enter", true, true), "it ends a character");
+        assert!(!sends("a", true, false));
     }
 
     #[test]

@@ -13,9 +13,11 @@ pub mod url;
 pub mod wire;
 
 pub mod marks;
+pub mod prose;
 pub mod words;
 
 pub mod connect;
+pub mod conversation;
 pub mod failure;
 pub mod in_order;
 pub mod session;
@@ -24,6 +26,7 @@ pub mod world;
 pub mod advisor;
 pub mod attention;
 pub mod filter;
+pub mod progress;
 pub mod route;
 
 pub mod chart;

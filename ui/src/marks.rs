@@ -67,6 +67,7 @@ pub enum Shape {
     Pen,
     Lens,
     Back,
+    Bubble,
 }
 
 impl Shape {
@@ -123,6 +124,7 @@ impl Shape {
                 "M3 6.4h6.4a3.4 3.4 0 1 1 0 6.8H6M6 3.2 2.8 6.4 6 9.6",
                 false,
             ),
+            Self::Bubble => ("M2.4 3h11.2v7.6H7.4l-3 2.8v-2.8h-2z", false),
         }
     }
 }

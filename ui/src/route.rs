@@ -3,10 +3,10 @@
 //! What flows through: a hash such as `#/resources/atlas/container/nginx` in, a [`Route`] out, and back. What it never does: fail on an
 //! address that it does not know; that is a place of its own, which says so.
 
-use steward_api::{IncidentId, ResourceId, TaskId};
+use steward_api::{ConversationId, IncidentId, ResourceId, TaskId};
 
 use crate::{
-    filter::{JournalFilter, ResourceFilter},
+    filter::{ConversationFilter, JournalFilter, ResourceFilter},
     url,
 };
 
@@ -35,6 +35,17 @@ pub enum Route {
     },
     /// One task.
     Task(TaskId),
+    /// Specialists and conversations.
+    Agents(ConversationFilter),
+    /// A conversation that has not begun.
+    NewConversation {
+        /// The incident that it will be about.
+        incident: Option<IncidentId>,
+        /// The task that it will be about.
+        task: Option<TaskId>,
+    },
+    /// One conversation.
+    Conversation(ConversationId),
     /// The journal.
     Activity(JournalFilter),
     /// How Steward is set up.
@@ -53,17 +64,19 @@ pub enum Section {
     Resources,
     Incidents,
     Tasks,
+    Agents,
     Activity,
     Settings,
 }
 
 impl Section {
     /// All, in the order of the navigation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Overview,
         Self::Resources,
         Self::Incidents,
         Self::Tasks,
+        Self::Agents,
         Self::Activity,
         Self::Settings,
     ];
@@ -75,6 +88,7 @@ impl Section {
             Self::Resources => "Resources",
             Self::Incidents => "Incidents",
             Self::Tasks => "Tasks",
+            Self::Agents => "Agents",
             Self::Activity => "Activity",
             Self::Settings => "Settings",
         }
@@ -87,6 +101,7 @@ impl Section {
             Self::Resources => "nav-resources",
             Self::Incidents => "nav-incidents",
             Self::Tasks => "nav-tasks",
+            Self::Agents => "nav-agents",
             Self::Activity => "nav-activity",
             Self::Settings => "nav-settings",
         }
@@ -99,6 +114,8 @@ impl Section {
             Self::Resources => 'r',
             Self::Incidents => 'i',
             Self::Tasks => 't',
+            // Where one converses; `a` is the activity's.
+            Self::Agents => 'c',
             Self::Activity => 'a',
             Self::Settings => 's',
         }
@@ -111,6 +128,7 @@ impl Section {
             Self::Resources => Route::Resources(ResourceFilter::default()),
             Self::Incidents => Route::Incidents { past: false },
             Self::Tasks => Route::Tasks { past: false },
+            Self::Agents => Route::Agents(ConversationFilter::default()),
             Self::Activity => Route::Activity(JournalFilter::default()),
             Self::Settings => Route::Settings,
         }
@@ -142,11 +160,29 @@ impl Route {
             ("tasks", number) => number
                 .parse()
                 .map_or_else(|_| nowhere(), |number| Self::Task(TaskId(number))),
+            ("agents", "") => Self::Agents(ConversationFilter::from_query(query)),
+            ("agents", "new") => Self::new_conversation(query),
+            ("agents", number) => number.parse().map_or_else(
+                |_| nowhere(),
+                |number| Self::Conversation(ConversationId(number)),
+            ),
             ("activity", "") => Self::Activity(JournalFilter::from_query(query)),
             ("settings", "") => Self::Settings,
             ("connections", "") => Self::Connections,
             _ => nowhere(),
         }
+    }
+
+    fn new_conversation(query: &str) -> Self {
+        let (mut incident, mut task) = (None, None);
+        for (name, value) in url::pairs(query) {
+            match name.as_str() {
+                "incident" => incident = value.parse().ok().map(IncidentId),
+                "task" => task = value.parse().ok().map(TaskId),
+                _ => {}
+            }
+        }
+        Self::NewConversation { incident, task }
     }
 
     /// The hash that names it, with its `#`.
@@ -162,6 +198,18 @@ impl Route {
             Self::Tasks { past: false } => "#/tasks".to_owned(),
             Self::Tasks { past: true } => "#/tasks/past".to_owned(),
             Self::Task(id) => format!("#/tasks/{id}"),
+            Self::Agents(filter) => format!("#/agents{}", filter.to_query()),
+            Self::NewConversation { incident, task } => {
+                let mut pairs = Vec::new();
+                if let Some(incident) = incident {
+                    pairs.push(("incident", incident.to_string()));
+                }
+                if let Some(task) = task {
+                    pairs.push(("task", task.to_string()));
+                }
+                format!("#/agents/new{}", url::query_of(&pairs))
+            }
+            Self::Conversation(id) => format!("#/agents/{id}"),
             Self::Activity(filter) => format!("#/activity{}", filter.to_query()),
             Self::Settings => "#/settings".to_owned(),
             Self::Connections => "#/connections".to_owned(),
@@ -176,6 +224,9 @@ impl Route {
             Self::Resources(_) | Self::Map(_) | Self::Resource(_) => Some(Section::Resources),
             Self::Incidents { .. } | Self::Incident(_) => Some(Section::Incidents),
             Self::Tasks { .. } | Self::Task(_) => Some(Section::Tasks),
+            Self::Agents(_) | Self::NewConversation { .. } | Self::Conversation(_) => {
+                Some(Section::Agents)
+            }
             Self::Activity(_) => Some(Section::Activity),
             Self::Settings => Some(Section::Settings),
             Self::Connections | Self::Nowhere(_) => None,
@@ -187,6 +238,7 @@ impl Route {
         match (self, other) {
             (Self::Resources(_), Self::Resources(_))
             | (Self::Map(_), Self::Map(_))
+            | (Self::Agents(_), Self::Agents(_))
             | (Self::Activity(_), Self::Activity(_)) => true,
             (one, two) => one == two,
         }
@@ -199,6 +251,8 @@ impl Route {
             Self::Map(_) => "Dependency map".to_owned(),
             Self::Incident(id) => format!("Incident {id}"),
             Self::Task(id) => format!("Task {id}"),
+            Self::NewConversation { .. } => "New conversation".to_owned(),
+            Self::Conversation(id) => format!("Conversation {id}"),
             Self::Connections => "Connections".to_owned(),
             Self::Nowhere(_) => "Nothing here".to_owned(),
             other => other
@@ -246,6 +300,17 @@ mod tests {
         comes_back(&Route::Incident(IncidentId(12)));
         comes_back(&Route::Tasks { past: true });
         comes_back(&Route::Task(TaskId(3)));
+        comes_back(&Route::Conversation(ConversationId(5)));
+        for (incident, task) in [
+            (None, None),
+            (Some(IncidentId(3)), None),
+            (None, Some(TaskId(4))),
+        ] {
+            comes_back(&Route::NewConversation { incident, task });
+        }
+        comes_back(&Route::Agents(ConversationFilter {
+            search: "slow & sad".to_owned(),
+        }));
         comes_back(&Route::Connections);
         comes_back(&Route::Map(ResourceFilter {
             kind: Some(ResourceKind::Service),
@@ -268,6 +333,8 @@ mod tests {
             "#/tasks/abc",
             "#/resources/atlas",
             "#/incidents/1/2",
+            "#/agents/abc",
+            "#/agents/1/2",
         ] {
             assert!(matches!(Route::parse(hash), Route::Nowhere(_)), "{hash}");
         }
@@ -287,6 +354,8 @@ mod tests {
         let narrow = Route::parse("#/resources?q=a");
         assert!(open.same_screen(&narrow));
         assert!(!open.same_screen(&Route::parse("#/resources/map")));
+        assert!(Route::parse("#/agents").same_screen(&Route::parse("#/agents?q=a")));
+        assert!(!Route::parse("#/agents").same_screen(&Route::parse("#/agents/1")));
         assert!(!Route::Task(TaskId(1)).same_screen(&Route::Task(TaskId(2))));
     }
 }

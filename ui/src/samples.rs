@@ -279,3 +279,90 @@ pub(crate) fn task_event(seq: i64, change: TaskChange, task: &Task) -> Envelope 
         },
     )
 }
+
+pub(crate) fn conversation(id: i64, title: &str) -> Conversation {
+    Conversation {
+        id: ConversationId(id),
+        node: "atlas".to_owned(),
+        title: title.to_owned(),
+        by: "admin".to_owned(),
+        channel: Channel::Browser,
+        incident: None,
+        task: None,
+        started_at: at("11:50:00"),
+        last_at: at("12:00:00"),
+        messages: 1,
+        tasks: Vec::new(),
+    }
+}
+
+pub(crate) fn message(number: u32, kind: MessageKind, from: &str, to: &str) -> Message {
+    Message {
+        conversation: ConversationId(1),
+        number,
+        at: at("12:00:00"),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        kind,
+        text: format!("words {number}"),
+        reply_to: None,
+        looked_at: Vec::new(),
+        proposals: Vec::new(),
+        unchecked: Vec::new(),
+        model: None,
+    }
+}
+
+/// The same, in answer to another or because of it.
+pub(crate) fn reply(
+    number: u32,
+    kind: MessageKind,
+    from: &str,
+    to: &str,
+    reply_to: u32,
+) -> Message {
+    Message {
+        reply_to: Some(reply_to),
+        ..message(number, kind, from, to)
+    }
+}
+
+pub(crate) fn looked(reference: &str) -> LookedAt {
+    LookedAt {
+        reference: reference.to_owned(),
+        tool: "get_log".to_owned(),
+        what: "the log of atlas/container/web".to_owned(),
+        text: "a line".to_owned(),
+        failed: false,
+        at: at("12:00:00"),
+    }
+}
+
+/// A message as the journal tells it.
+pub(crate) fn said(seq: i64, conversation: i64, message: &Message) -> Envelope {
+    let id = ConversationId(conversation);
+    let mut about = self::conversation(conversation, "Why is web slow?");
+    about.messages = message.number;
+    about.last_at = message.at;
+    envelope(
+        seq,
+        Event::MessageSent {
+            conversation: Box::new(about),
+            message: Box::new(Message {
+                conversation: id,
+                ..message.clone()
+            }),
+        },
+    )
+}
+
+pub(crate) fn progress(version: u64, busy: bool, messages: u32) -> Progress {
+    Progress {
+        conversation: ConversationId(1),
+        version,
+        busy,
+        working: Vec::new(),
+        writing: None,
+        messages,
+    }
+}

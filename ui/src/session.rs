@@ -114,7 +114,7 @@ impl Link {
 }
 
 /// The names under which events come through the stream; a browser listens for each by its name.
-pub const EVENT_NAMES: [&str; 18] = [
+pub const EVENT_NAMES: [&str; 19] = [
     "agent_started",
     "agent_stopped",
     "source_up",
@@ -133,6 +133,7 @@ pub const EVENT_NAMES: [&str; 18] = [
     "token_made",
     "token_revoked",
     "model_called",
+    "message_sent",
 ];
 
 /// An event's place in [`EVENT_NAMES`]. A new variant of the contract does not compile until it has one.
@@ -156,6 +157,7 @@ pub const fn place(event: &Event) -> usize {
         Event::TokenMade { .. } => 15,
         Event::TokenRevoked { .. } => 16,
         Event::ModelCalled { .. } => 17,
+        Event::MessageSent { .. } => 18,
     }
 }
 
@@ -163,7 +165,7 @@ pub const fn place(event: &Event) -> usize {
 mod tests {
     use super::*;
     use crate::samples;
-    use steward_api::{Autonomy, Health, IncidentChange, TaskChange};
+    use steward_api::{Autonomy, Health, IncidentChange, MessageKind, TaskChange};
 
     #[test]
     fn every_event_is_listened_for_by_its_own_name() {
@@ -176,6 +178,11 @@ mod tests {
             samples::incident_event(1, IncidentChange::Detected, &samples::incident(1, "a")),
             samples::task_event(1, TaskChange::Created, &samples::task(1, "a")),
             samples::autonomy(1, Autonomy::Ask),
+            samples::said(
+                1,
+                1,
+                &samples::message(1, MessageKind::Question, "admin", "Jarvis Prime"),
+            ),
         ];
         for entry in entries {
             assert_eq!(EVENT_NAMES[place(&entry.event)], entry.event.name());

@@ -23,6 +23,7 @@ pub(crate) enum Part {
     Incidents,
     Tasks,
     Journal,
+    Conversations,
     Status,
 }
 
@@ -34,6 +35,7 @@ pub(crate) struct Store {
     incidents: RwSignal<u32>,
     tasks: RwSignal<u32>,
     journal: RwSignal<u32>,
+    conversations: RwSignal<u32>,
     status: RwSignal<u32>,
     /// How the connection to the agent is.
     pub(crate) link: RwSignal<Link>,
@@ -60,6 +62,7 @@ impl Store {
             incidents: RwSignal::new(0),
             tasks: RwSignal::new(0),
             journal: RwSignal::new(0),
+            conversations: RwSignal::new(0),
             status: RwSignal::new(0),
             link: RwSignal::new(Link::default()),
             presence: RwSignal::new(Presence::default()),
@@ -77,6 +80,7 @@ impl Store {
             Part::Incidents => self.incidents,
             Part::Tasks => self.tasks,
             Part::Journal => self.journal,
+            Part::Conversations => self.conversations,
             Part::Status => self.status,
         }
     }
@@ -103,6 +107,7 @@ impl Store {
             (touched.incidents, Part::Incidents),
             (touched.tasks, Part::Tasks),
             (touched.journal, Part::Journal),
+            (touched.conversations, Part::Conversations),
             (touched.status, Part::Status),
         ] {
             if is {
@@ -164,5 +169,10 @@ impl Store {
     /// Whether what is shown is current.
     pub(crate) fn is_live(self) -> bool {
         self.link.with(Link::is_live)
+    }
+
+    /// The same, looked at once.
+    pub(crate) fn is_live_now(self) -> bool {
+        self.link.with_untracked(Link::is_live)
     }
 }

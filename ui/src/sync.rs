@@ -250,6 +250,7 @@ pub(crate) fn signed_out(app: App, why: Option<&str>) {
             incidents: true,
             tasks: true,
             journal: true,
+            conversations: true,
             status: true,
             ..Touched::default()
         }

@@ -3,6 +3,7 @@
 //! What flows through: values of the contract in, texts for a person out. What it never does: make mark-up; every text is shown as text.
 
 mod plan;
+mod talk;
 
 use steward_api::{
     Envelope, Event, ExecutionEntry, Incident, IncidentChange, RemedyRecord, Requester,
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use plan::{PlanLine, plan, plan_in_short, precondition, verification};
+pub use talk::{begun_by, conversation, doing, looked_into_it, said};
 
 /// What an event is about, for filtering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +26,18 @@ pub enum Topic {
     Tasks,
     Actions,
     Resources,
+    Conversations,
     Agent,
 }
 
 impl Topic {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Incidents,
         Self::Tasks,
         Self::Actions,
         Self::Resources,
+        Self::Conversations,
         Self::Agent,
     ];
 
@@ -44,6 +48,7 @@ impl Topic {
             Self::Tasks => "tasks",
             Self::Actions => "actions",
             Self::Resources => "resources",
+            Self::Conversations => "conversations",
             Self::Agent => "agent",
         }
     }
@@ -58,6 +63,7 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::ActionConcluded { .. }
         | Event::RemedyLearned { .. } => Topic::Actions,
         Event::ResourceChanged { .. } | Event::ResourceGone { .. } => Topic::Resources,
+        Event::MessageSent { .. } => Topic::Conversations,
         Event::AgentStarted { .. }
         | Event::AgentStopped { .. }
         | Event::SourceUp { .. }
@@ -212,6 +218,7 @@ pub fn event(event: &Event) -> (Mark, String) {
                 ),
             )
         }
+        Event::MessageSent { message, .. } => talk::event(message),
     }
 }
 
@@ -400,6 +407,7 @@ pub fn requester(requester: &Requester) -> String {
     match requester {
         Requester::Steward => "Steward, for an incident".to_owned(),
         Requester::Person { identity, .. } => identity.clone(),
+        Requester::Specialist { name, identity, .. } => format!("{name}, asked by {identity}"),
     }
 }
 
@@ -454,6 +462,7 @@ pub fn link(entry: &Envelope) -> Option<crate::route::Route> {
         Event::ResourceChanged { resource, .. } | Event::RemedyLearned { resource, .. } => {
             Some(Route::Resource(resource.clone()))
         }
+        Event::MessageSent { message, .. } => Some(Route::Conversation(message.conversation)),
         _ => None,
     }
 }

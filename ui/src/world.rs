@@ -10,15 +10,19 @@ use std::{
 
 use jiff::Timestamp;
 use steward_api::{
-    Autonomy, Envelope, Event, Health, Incident, IncidentId, Metric, Resource, ResourceId,
-    ResourceList, StatusReply, Task, TaskId, TaskState, Unreadable,
+    Autonomy, Conversation, ConversationDetail, ConversationId, Envelope, Event, Health, Incident,
+    IncidentId, Metric, Resource, ResourceId, ResourceList, StatusReply, Task, TaskId, TaskState,
+    Unreadable,
 };
 
-use crate::order;
+use crate::{
+    conversation::{self, Dialogue},
+    order,
+};
 
 /// Entries of the journal that are kept from the stream.
 const JOURNAL_KEPT: usize = 1000;
-/// Incidents and tasks that are over are kept up to so many each.
+/// Incidents and tasks that are over, and conversations, are kept up to so many each.
 const PAST_KEPT: usize = 500;
 
 /// A resource as it is known: the newest health at once, the rest as last read.
@@ -99,6 +103,8 @@ pub struct Touched {
     pub tasks: bool,
     /// The journal.
     pub journal: bool,
+    /// Conversations, and the messages of the one that is open.
+    pub conversations: bool,
     /// Status and autonomy.
     pub status: bool,
     /// Something came of which the event does not tell all: the resources should be read again soon.
@@ -116,6 +122,7 @@ impl Touched {
             incidents: self.incidents || other.incidents,
             tasks: self.tasks || other.tasks,
             journal: self.journal || other.journal,
+            conversations: self.conversations || other.conversations,
             status: self.status || other.status,
             read_resources: self.read_resources || other.read_resources,
             read_status: self.read_status || other.read_status,
@@ -144,6 +151,10 @@ pub struct World {
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// Whether the tasks have been read at all.
     pub tasks_read: bool,
+    /// Conversations that were read or spoken in lately, by number.
+    pub conversations: Vec<Arc<Conversation>>,
+    /// The conversation whose messages are shown.
+    pub dialogue: Option<Dialogue>,
     /// What came through the stream, newest first.
     pub journal: VecDeque<Arc<Envelope>>,
 }
@@ -213,6 +224,21 @@ impl World {
                 self.source_changed(source, false, Some(error));
                 touched.status = true;
                 touched.read_resources = true;
+            }
+            Event::MessageSent {
+                conversation,
+                message,
+            } => {
+                if let Some(open) = self
+                    .dialogue
+                    .as_mut()
+                    .filter(|open| open.id == message.conversation)
+                {
+                    open.hear(conversation, message);
+                }
+                conversation::merge(&mut self.conversations, Conversation::clone(conversation));
+                self.forget_past();
+                touched.conversations = true;
             }
             Event::ConfigReloaded { .. } => touched.read_status = true,
             Event::ConfigRefused { error } => {
@@ -287,6 +313,8 @@ impl World {
             let Some(oldest) = oldest else { break };
             self.tasks.remove(&oldest);
         }
+        let too_many = self.conversations.len().saturating_sub(PAST_KEPT);
+        self.conversations.drain(..too_many);
     }
 
     /// Begins anew with a stream: what came through the last one does not count against its numbers.
@@ -388,6 +416,40 @@ impl World {
         }
         Touched {
             tasks: !newer,
+            ..Touched::default()
+        }
+    }
+
+    /// Takes in conversations; a newer state that is known stays.
+    pub fn merge_conversations(&mut self, read: impl IntoIterator<Item = Conversation>) -> Touched {
+        let mut changed = false;
+        for one in read {
+            changed |= conversation::merge(&mut self.conversations, one);
+        }
+        Touched {
+            conversations: changed,
+            ..Touched::default()
+        }
+    }
+
+    /// Begins to keep the messages of a conversation, in place of those of another.
+    pub fn open_dialogue(&mut self, id: ConversationId) -> Touched {
+        self.dialogue = Some(Dialogue::new(id));
+        Touched {
+            conversations: true,
+            ..Touched::default()
+        }
+    }
+
+    /// Takes in the messages of the conversation that is open; those of another are of no use any more.
+    pub fn load_dialogue(&mut self, detail: ConversationDetail) -> Touched {
+        let about = detail.conversation.clone();
+        if let Some(open) = self.dialogue.as_mut().filter(|open| open.id == about.id) {
+            open.load(detail);
+        }
+        conversation::merge(&mut self.conversations, about);
+        Touched {
+            conversations: true,
             ..Touched::default()
         }
     }

@@ -1,6 +1,6 @@
 //! Tests of the reducer: what somebody who watches would notice.
 
-use steward_api::{Health, IncidentChange, TaskChange, TaskState};
+use steward_api::{Health, IncidentChange, MessageKind, TaskChange, TaskState};
 
 use super::*;
 use crate::samples;
@@ -240,4 +240,64 @@ fn projects_are_listed_once() {
         samples::container_of("b", Health::Healthy, "media"),
     ]);
     assert_eq!(world.projects(), ["media", "shop"]);
+}
+
+#[test]
+fn what_is_said_goes_to_the_open_conversation_and_to_the_list() {
+    let mut world = World::default();
+    let id = ConversationId(1);
+    let question = samples::message(1, MessageKind::Question, "admin", "Jarvis Prime");
+    let answer = samples::reply(2, MessageKind::Answer, "Jarvis Prime", "admin", 1);
+    world.open_dialogue(id);
+    let touched = world.apply(samples::said(5, 1, &question));
+    assert!(touched.conversations && touched.journal && !touched.tasks);
+    world.apply(samples::said(6, 2, &question));
+    world.apply(samples::said(7, 1, &answer));
+    // The same again, as after a line that was lost, changes nothing.
+    world.begin_stream();
+    world.apply(samples::said(7, 1, &answer));
+    let open = world.dialogue.as_ref().unwrap();
+    assert_eq!(open.last(), 2);
+    assert_eq!(open.messages.len(), 2);
+    let known: Vec<_> = world
+        .conversations
+        .iter()
+        .map(|one| (one.id.0, one.messages))
+        .collect();
+    assert_eq!(known, [(1, 2), (2, 1)]);
+}
+
+#[test]
+fn a_reading_of_a_conversation_that_is_no_longer_open_only_goes_to_the_list() {
+    let mut world = World::default();
+    world.open_dialogue(ConversationId(2));
+    let mut about = samples::conversation(1, "Why?");
+    about.messages = 1;
+    let detail = ConversationDetail {
+        conversation: about,
+        messages: vec![samples::message(
+            1,
+            MessageKind::Question,
+            "admin",
+            "Athena",
+        )],
+        progress: samples::progress(1, false, 1),
+    };
+    world.load_dialogue(detail);
+    let open = world.dialogue.as_ref().unwrap();
+    assert!(!open.is_read && open.messages.is_empty());
+    assert_eq!(world.conversations.len(), 1);
+    let old = samples::conversation(1, "Why?");
+    assert!(!world.merge_conversations([old]).conversations);
+}
+
+#[test]
+fn conversations_do_not_pile_up() {
+    let mut world = World::default();
+    let question = samples::message(1, MessageKind::Question, "admin", "Jarvis Prime");
+    for number in 1..=600 {
+        world.apply(samples::said(number, number, &question));
+    }
+    assert_eq!(world.conversations.len(), PAST_KEPT);
+    assert_eq!(world.conversations.last().unwrap().id, ConversationId(600));
 }

@@ -6,8 +6,8 @@
 use jiff::{Timestamp, tz::Offset};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::Closure};
 use web_sys::{
-    Document, Element, Event, HtmlDialogElement, HtmlElement, HtmlInputElement, KeyboardEvent,
-    ScrollIntoViewOptions, ScrollLogicalPosition, Window,
+    Document, Element, Event, EventTarget, HtmlDialogElement, HtmlElement, HtmlInputElement,
+    KeyboardEvent, ScrollIntoViewOptions, ScrollLogicalPosition, Window,
 };
 
 use crate::{format, keys::Press};
@@ -205,6 +205,36 @@ pub(crate) fn on_resize(deed: impl Fn() + 'static) {
     }
 }
 
+/// Listens until it is dropped.
+pub(crate) struct Listening {
+    target: EventTarget,
+    name: &'static str,
+    deed: Closure<dyn FnMut()>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let deed = self.deed.as_ref().unchecked_ref();
+        let _ = self
+            .target
+            .remove_event_listener_with_callback(self.name, deed);
+    }
+}
+
+/// Tells whenever the page was scrolled, for as long as the answer is kept.
+pub(crate) fn while_scrolling(deed: impl FnMut() + 'static) -> Option<Listening> {
+    let target: EventTarget = window()?.into();
+    let deed: Closure<dyn FnMut()> = Closure::new(deed);
+    target
+        .add_event_listener_with_callback("scroll", deed.as_ref().unchecked_ref())
+        .ok()?;
+    Some(Listening {
+        target,
+        name: "scroll",
+        deed,
+    })
+}
+
 /// Tells of each key; where the answer is true, the browser is not told.
 pub(crate) fn on_key(mut deed: impl FnMut(Press<'_>) -> bool + 'static) {
     let Some(document) = document() else { return };
@@ -329,6 +359,41 @@ pub(crate) fn to_end(element: &Element) {
 /// Whether the end of what scrolls inside of an element is seen.
 pub(crate) fn is_at_end(element: &Element) -> bool {
     element.scroll_height() - element.scroll_top() - element.client_height() < 24
+}
+
+/// Shows the page's end.
+pub(crate) fn to_page_end() {
+    let root = document().and_then(|document| document.document_element());
+    if let (Some(window), Some(root)) = (window(), root) {
+        window.scroll_to_with_x_and_y(0.0, f64::from(root.scroll_height()));
+    }
+}
+
+/// Whether the page's end is seen, or nearly.
+pub(crate) fn is_at_page_end() -> bool {
+    const NEARLY: f64 = 48.0;
+    let root = document().and_then(|document| document.document_element());
+    let (Some(window), Some(root)) = (window(), root) else {
+        return true;
+    };
+    let scrolled = window.scroll_y().unwrap_or_default();
+    f64::from(root.scroll_height()) - scrolled - window_height() < NEARLY
+}
+
+/// Unfolds what a selector finds, with all that it is folded into, and puts the focus there.
+pub(crate) fn unfold(selector: &str) {
+    let Some(Ok(Some(found))) = document().map(|document| document.query_selector(selector)) else {
+        return;
+    };
+    let mut within = found.closest("details").ok().flatten();
+    while let Some(fold) = within {
+        let _ = fold.set_attribute("open", "");
+        within = fold
+            .parent_element()
+            .and_then(|parent| parent.closest("details").ok().flatten());
+    }
+    focus(&format!("{selector} > summary"));
+    reveal(selector);
 }
 
 /// Scrolls an element inside of what scrolls around it, so that it is seen.

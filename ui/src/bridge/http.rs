@@ -7,13 +7,34 @@ use js_sys::Reflect;
 use steward_api::Method;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, RequestCache, RequestCredentials, RequestInit, Response};
+use web_sys::{
+    AbortController, AbortSignal, RequestCache, RequestCredentials, RequestInit, Response,
+};
 
 use super::Request;
 use crate::failure::Failure;
 
 /// Says that the request comes from this page and not from a form of another site.
 const OUR_HEADER: &str = "X-Steward-Request";
+
+/// Holds a request that waits for news. Cut, it waits no longer: a browser keeps few connections to one agent, and each that waits for what
+/// nobody looks at any more would be one less. Copies hold the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leash(Option<AbortController>);
+
+impl Leash {
+    /// One that is not cut.
+    pub(crate) fn new() -> Self {
+        Self(AbortController::new().ok())
+    }
+
+    /// Gives the request up.
+    pub(crate) fn cut(&self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}
 
 pub(super) async fn send(request: Request) -> Result<String, Failure> {
     let (status, text) = exchange(&request).await.map_err(|error| cause(&error))?;
@@ -32,7 +53,11 @@ async fn exchange(request: &Request) -> Result<(u16, String), JsValue> {
     });
     init.set_credentials(RequestCredentials::SameOrigin);
     init.set_cache(RequestCache::NoStore);
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(request.patience)));
+    let signal = match &request.leash {
+        Some(Leash(Some(controller))) => controller.signal(),
+        _ => AbortSignal::timeout_with_u32(request.patience),
+    };
+    init.set_signal(Some(&signal));
     if let Some(body) = &request.body {
         init.set_body(&JsValue::from_str(body));
     }

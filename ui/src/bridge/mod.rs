@@ -25,6 +25,7 @@ use crate::{
     url, wire,
 };
 
+pub(crate) use http::Leash;
 pub(crate) use stream::Heard;
 pub(crate) use tauri::is_here as is_desktop;
 
@@ -32,6 +33,8 @@ pub(crate) use tauri::is_here as is_desktop;
 const PATIENCE: u32 = 15_000;
 /// The request that tells whether there is a line at all is given up sooner.
 const PATIENCE_FOR_A_SIGN: u32 = 5_000;
+/// A request that the agent may answer after a quarter of a minute only is given up after this time, where the carrier can't be told.
+const PATIENCE_FOR_NEWS: u32 = 25_000;
 /// A request that reads the whole journal may take long.
 const PATIENCE_FOR_ALL: u32 = 600_000;
 
@@ -49,6 +52,8 @@ struct Request {
     body: Option<String>,
     /// Milliseconds.
     patience: u32,
+    /// By which it is given up instead.
+    leash: Option<Leash>,
 }
 
 /// Calls an endpoint of the contract; `part` goes into the `{…}` of its path.
@@ -59,7 +64,22 @@ pub(crate) async fn call<E: Endpoint>(
     part: Option<&str>,
     input: &E::Input,
 ) -> Result<E::Reply, Failure> {
-    let text = ask(E::METHOD, E::PATH, part, serde_json::to_value(input)).await?;
+    let input = serde_json::to_value(input);
+    let text = ask(E::METHOD, E::PATH, part, input, None).await?;
+    understood(&text)
+}
+
+/// The same for a reply that may be long in coming. It is waited for until it is there, the line breaks, or the leash is cut.
+///
+/// # Errors
+/// Why there was no good answer.
+pub(crate) async fn wait_for<E: Endpoint>(
+    part: Option<&str>,
+    input: &E::Input,
+    leash: Leash,
+) -> Result<E::Reply, Failure> {
+    let input = serde_json::to_value(input);
+    let text = ask(E::METHOD, E::PATH, part, input, Some(leash)).await?;
     understood(&text)
 }
 
@@ -68,7 +88,7 @@ pub(crate) async fn call<E: Endpoint>(
 /// # Errors
 /// [`Failure::SignedOut`] where nobody is.
 pub(crate) async fn session() -> Result<Session, Failure> {
-    understood(&ask(Method::Get, SESSION_PATH, None, Ok(Value::Null)).await?)
+    understood(&ask(Method::Get, SESSION_PATH, None, Ok(Value::Null), None).await?)
 }
 
 /// Signs in with a token or a link.
@@ -77,7 +97,7 @@ pub(crate) async fn session() -> Result<Session, Failure> {
 /// [`Failure::SignedOut`] where it is not known (any more); a refusal after too many of those.
 pub(crate) async fn sign_in(by: SignIn<'_>) -> Result<Session, Failure> {
     let body = serde_json::to_value(by);
-    understood(&ask(Method::Post, SESSION_PATH, None, body).await?)
+    understood(&ask(Method::Post, SESSION_PATH, None, body, None).await?)
 }
 
 /// Ends the session.
@@ -90,7 +110,7 @@ pub(crate) async fn sign_out() -> Result<(), Failure> {
         return Ok(());
     }
     let body = serde_json::to_value(Nothing {});
-    ask(Method::Post, SIGN_OUT_PATH, None, body)
+    ask(Method::Post, SIGN_OUT_PATH, None, body, None)
         .await
         .map(|_| ())
 }
@@ -129,10 +149,12 @@ fn ask(
     path: &str,
     part: Option<&str>,
     input: Result<Value, serde_json::Error>,
+    leash: Option<Leash>,
 ) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>> {
     let patience = match path {
         "/api/journal/verify" => PATIENCE_FOR_ALL,
         "/status" | SESSION_PATH => PATIENCE_FOR_A_SIGN,
+        _ if leash.is_some() => PATIENCE_FOR_NEWS,
         _ => PATIENCE,
     };
     let path = path_of(path, part);
@@ -143,12 +165,14 @@ fn ask(
                 path: path + &url::query(&input),
                 body: None,
                 patience,
+                leash,
             },
             Method::Post => Request {
                 method,
                 path,
                 body: Some(input.to_string()),
                 patience,
+                leash,
             },
         })
         .map_err(|error| Failure::Unreadable(format!("The request can't be written: {error}")));

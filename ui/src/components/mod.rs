@@ -6,11 +6,13 @@
 pub(crate) mod answer;
 pub(crate) mod autonomy;
 pub(crate) mod chart;
+pub(crate) mod conversation;
 pub(crate) mod gauges;
 pub(crate) mod incident;
 pub(crate) mod loaded;
 pub(crate) mod marks;
 pub(crate) mod pages;
 pub(crate) mod plan;
+pub(crate) mod prose;
 pub(crate) mod task;
 pub(crate) mod text;

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use leptos::prelude::*;
 
-use crate::{bridge::browser, failure::Failure, format, store::Store};
+use steward_api::{AdvisorStatus, ErrorCode};
+
+use super::marks::mark;
+use crate::{advisor, bridge::browser, failure::Failure, format, route::Route, store::Store};
 
 /// How long ago or how soon, kept current; the moment in full for whoever points at it.
 pub(crate) fn ago(store: Store, at: Timestamp) -> AnyView {
@@ -82,6 +85,39 @@ pub(crate) fn reading() -> AnyView {
             <span class="line short"></span>
             <span class="hidden-words">"Reading…"</span>
         </div>
+    }
+    .into_any()
+}
+
+/// Why a model could not be asked, and the way to where models are seen where none is there.
+pub(crate) fn not_asked(failure: &Failure) -> AnyView {
+    let way = failure.is(ErrorCode::NoModel).then(|| {
+        view! {
+            <a href=Route::Settings.hash() data-testid="to-models">
+                "Models under Settings"
+            </a>
+        }
+    });
+    view! {
+        {failed(failure)}
+        {way}
+    }
+    .into_any()
+}
+
+/// That no model may be asked, and what to do to have one; nothing where there is one.
+pub(crate) fn no_model(status: &AdvisorStatus) -> AnyView {
+    let state = advisor::nobody(status).map(|state| view! { <p>{mark(state)}</p> });
+    let advice = status.advice.clone().map(|advice| {
+        view! {
+            <p class="said" data-testid="models-advice">
+                {advice}
+            </p>
+        }
+    });
+    view! {
+        {state}
+        {advice}
     }
     .into_any()
 }

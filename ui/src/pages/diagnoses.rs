@@ -19,7 +19,6 @@ use crate::{
     failure::Failure,
     format,
     marks::{Mark, Shape, Tone},
-    route::Route,
     store::Part,
     words,
 };
@@ -367,17 +366,10 @@ fn question(section: Section) -> AnyView {
     }
     };
     let failed = move || {
-        section.question_failed.get().map(|failure| {
-            let where_to = failure.is(ErrorCode::NoModel).then(|| {
-                view! {
-                    <a href=Route::Settings.hash()>"Models under Settings"</a>
-                }
-            });
-            view! {
-                {text::failed(&failure)}
-                {where_to}
-            }
-        })
+        section
+            .question_failed
+            .get()
+            .map(|failure| text::not_asked(&failure))
     };
     let words = move || {
         if section.busy.get() && section.confirming.with(Option::is_none) {

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use steward_api::{
-    Decision, Evidence, Finding, GetIncident, GetTask, Incident, IncidentId, IncidentQuery,
-    IncidentState, ListIncidents, Nothing, Page, Severity, TimelineEntry,
+    Decision, Evidence, Finding, GetTask, Incident, IncidentId, IncidentQuery, IncidentState,
+    ListIncidents, Nothing, Page, Severity, TimelineEntry,
 };
 
-use super::{calls, diagnoses, resource_facts};
+use super::{
+    calls,
+    conversations::{self, About},
+    diagnoses, resource_facts,
+};
 use crate::{
     app::App,
     components::{
@@ -31,13 +35,7 @@ pub(super) fn page(app: App, id: IncidentId) -> AnyView {
     let known = store.incident(id);
     let reading: Loaded<()> = Loaded::new();
     let read = move || {
-        reading.read(async move {
-            let incident = app
-                .call::<GetIncident>(Some(&id.to_string()), &Nothing {})
-                .await?;
-            app.store.change(|world| world.merge_incident(incident));
-            Ok(())
-        });
+        reading.read(conversations::read_incident(app, id));
     };
     Effect::new(move |_| {
         store.readings.track();
@@ -55,6 +53,7 @@ pub(super) fn page(app: App, id: IncidentId) -> AnyView {
             }}
             {diagnoses::section(app, id, known)}
             {move || known.get().map(|incident| untrack(|| body(app, &incident)))}
+            {conversations::section(app, About::Incident(id))}
             {calls::of_incident(app, id)}
         </div>
     }
@@ -95,6 +94,7 @@ fn head(app: App, incident: &Arc<Incident>) -> AnyView {
         <div class="heading">
             {text::title(incident.title.clone())}
             <span class="large" data-testid="incident-state">{state}</span>
+            <span class="deeds">{conversations::ask(app, About::Incident(incident.id))}</span>
         </div>
         <p class="lead">{lead}</p>
         <p class="meta">

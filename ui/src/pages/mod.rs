@@ -4,9 +4,11 @@
 //! asks. What it never does: keep a state of the world of its own.
 
 mod activity;
+mod agents;
 mod calls;
 mod connection_forms;
 mod connections;
+mod conversations;
 mod diagnoses;
 mod incident;
 mod incidents;
@@ -38,6 +40,9 @@ pub(crate) fn page(app: App, route: &Route) -> AnyView {
         | Route::Tasks { .. }
         | Route::Task(_)
         | Route::Activity(_) => parts::story(app, route),
+        Route::Agents(_) | Route::NewConversation { .. } | Route::Conversation(_) => {
+            parts::agents(app, route)
+        }
         Route::Settings => parts::settings(app),
         Route::Connections if bridge::is_desktop() => parts::connections(app),
         Route::Connections => nowhere::page("connections"),

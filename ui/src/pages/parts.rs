@@ -10,8 +10,8 @@ use leptos::{prelude::*, task::spawn_local};
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
 use super::{
-    activity, connections, incident, incidents, map, nowhere, resource, resources, settings,
-    sign_in, task, tasks,
+    activity, agents, connections, incident, incidents, map, nowhere, resource, resources,
+    settings, sign_in, task, tasks,
 };
 use crate::{
     app::App,
@@ -48,6 +48,17 @@ fn story_part() -> Result<Build, SplitLoaderError> {
         Route::Tasks { past } => tasks::page(app, *past),
         Route::Task(id) => task::page(app, *id),
         Route::Activity(_) => activity::page(app),
+        other => nowhere::page(&other.hash()),
+    })
+}
+
+/// Specialists and conversations.
+#[wasm_split(agents, fallible, preload(fetch_agents))]
+fn agents_part() -> Result<Build, SplitLoaderError> {
+    Ok(|app, route| match route {
+        Route::Agents(_) => agents::page(app),
+        Route::NewConversation { incident, task } => agents::begin(app, *incident, *task),
+        Route::Conversation(id) => agents::conversation(app, *id),
         other => nowhere::page(&other.hash()),
     })
 }
@@ -90,6 +101,11 @@ pub(super) fn inventory(app: App, route: &Route) -> AnyView {
 /// The same, for incidents, tasks and the journal.
 pub(super) fn story(app: App, route: &Route) -> AnyView {
     once_there(app, route, story_part)
+}
+
+/// The same, for specialists and conversations.
+pub(super) fn agents(app: App, route: &Route) -> AnyView {
+    once_there(app, route, agents_part)
 }
 
 /// The same, for the settings.
@@ -158,6 +174,7 @@ pub(crate) fn fetch_others() {
             drop(fetch_dialogs().await);
             drop(fetch_inventory().await);
             drop(fetch_story().await);
+            drop(fetch_agents().await);
             drop(fetch_settings().await);
             if bridge::is_desktop() {
                 drop(fetch_connections().await);

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use steward_api::{Approval, ExecutionEntry, GetTask, Nothing, Task, TaskId, TaskState};
+use steward_api::{Approval, ExecutionEntry, GetTask, Nothing, Requester, Task, TaskId, TaskState};
 
-use super::resource_facts;
+use super::{
+    conversations::{self, About},
+    resource_facts,
+};
 use crate::{
     app::App,
     bridge::browser,
@@ -55,6 +58,7 @@ pub(super) fn page(app: App, id: TaskId) -> AnyView {
                     None => reading.show(read, || ().into_any()),
                 })
             }}
+            {conversations::section(app, About::Task(id))}
         </div>
     }
     .into_any()
@@ -88,6 +92,7 @@ fn body(app: App, task: &Arc<Task>, known: Memo<Option<Arc<Task>>>) -> AnyView {
             <span class="large" data-testid="task-state">
                 {move || state.get().map(|state| mark(marks::task(state)))}
             </span>
+            <span class="deeds">{conversations::ask(app, About::Task(task.id))}</span>
         </div>
         <p class="lead">{move || known.get().map(|task| standing(&task))}</p>
         <div class="columns-2">
@@ -114,7 +119,7 @@ fn body(app: App, task: &Arc<Task>, known: Memo<Option<Arc<Task>>>) -> AnyView {
                         <dl class="facts">
                             {text::fact("Why", task.why.clone())}
                             {text::fact("On", resource_facts::link(&task.resource))} {incident}
-                            {text::fact("Wanted by", words::requester(&task.requested_by))}
+                            {text::fact("Wanted by", requester(&task.requested_by))}
                             {text::fact("Kind", format::plain(&task.task_type.to_string()))}
                             {text::fact("Priority", format!("{} of 9, 1 comes first", task.priority))}
                             {text::fact("Made", text::ago(app.store, task.created_at))}
@@ -137,6 +142,21 @@ fn body(app: App, task: &Arc<Task>, known: Memo<Option<Arc<Task>>>) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// Who wanted it; a specialist, with the conversation in which it was proposed.
+fn requester(by: &Requester) -> AnyView {
+    let conversation = match by {
+        Requester::Specialist { conversation, .. } => Some(*conversation),
+        _ => None,
+    };
+    let link = conversation.map(|id| {
+        view! {
+            " "
+            <a href=Route::Conversation(id).hash()>{format!("conversation {id}")}</a>
+        }
+    });
+    view! { <span data-testid="wanted-by">{words::requester(by)} {link}</span> }.into_any()
 }
 
 /// Where it stands, in a sentence.

@@ -4,6 +4,7 @@
 //! their own places.
 
 use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
+use steward_api::JARVIS_PRIME;
 
 use crate::{
     app::{App, Theme},
@@ -44,6 +45,12 @@ struct Item {
 const GO: Mark = Mark {
     shape: Shape::Play,
     word: "go",
+    tone: Tone::Quiet,
+};
+
+const TALK: Mark = Mark {
+    shape: Shape::Bubble,
+    word: "conversation",
     tone: Tone::Quiet,
 };
 
@@ -96,6 +103,25 @@ fn items(world: &World) -> Vec<Item> {
         Deed::Go(Route::Tasks { past: true }),
         20,
     ));
+    all.push(item(
+        GO,
+        format!("Ask {JARVIS_PRIME}"),
+        "new conversation",
+        Deed::Go(Route::NewConversation {
+            incident: None,
+            task: None,
+        }),
+        25,
+    ));
+    for conversation in world.conversations.iter().rev().take(MOST) {
+        all.push(item(
+            TALK,
+            conversation.title.clone(),
+            format!("conversation {}", conversation.id),
+            Deed::Go(Route::Conversation(conversation.id)),
+            10,
+        ));
+    }
     for task in attention::asked(world) {
         all.push(item(
             marks::task(task.status),

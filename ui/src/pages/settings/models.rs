@@ -13,8 +13,7 @@ use crate::{
     deeds,
     failure::Failure,
     format,
-    marks::{Mark, Shape, Tone},
-    pages::calls,
+    pages::{agents, calls},
 };
 
 /// The state is read again at every so-manieth pulse: no event tells that a model was found, or that its rest is over.
@@ -68,6 +67,7 @@ pub(super) fn section(app: App) -> AnyView {
         }
         .into_any()
     };
+    let roster = agents::Roster::new(app);
     let recorded = Pages::new();
     let list = calls::list(app, None, recorded);
     view! {
@@ -82,6 +82,16 @@ pub(super) fn section(app: App) -> AnyView {
                 </summary>
                 <div class="rows">{list}</div>
             </details>
+            <details class="card group" data-testid="settings-specialists">
+                <summary>
+                    <span class="strong">"Specialists"</span>
+                    " "
+                    <span class="quiet">
+                        "Who speaks through these models. They are set up in the file, under advisor.specialists."
+                    </span>
+                </summary>
+                {agents::specialists(app, roster, None)}
+            </details>
         </section>
     }
     .into_any()
@@ -89,28 +99,6 @@ pub(super) fn section(app: App) -> AnyView {
 
 /// What holds for all of them: whether any may be asked, what to do where none is there, what was spent.
 fn standing(status: &AdvisorStatus) -> AnyView {
-    let state = if !status.enabled {
-        Some(Mark {
-            shape: Shape::Barred,
-            word: "switched off",
-            tone: Tone::Quiet,
-        })
-    } else if status.models.is_empty() {
-        Some(Mark {
-            shape: Shape::Ring,
-            word: "no model",
-            tone: Tone::Quiet,
-        })
-    } else {
-        None
-    };
-    let advice = status.advice.clone().map(|advice| {
-        view! {
-            <p class="said" data-testid="models-advice">
-                {advice}
-            </p>
-        }
-    });
     let has_money = status.daily_budget_micro_usd > 0 || status.spent_today_micro_usd > 0;
     let spent = (has_money || !status.models.is_empty()).then(|| {
         view! {
@@ -124,7 +112,7 @@ fn standing(status: &AdvisorStatus) -> AnyView {
     });
     view! {
         <div class="setting">
-            {state.map(|state| view! { <p>{mark(state)}</p> })} {advice} {spent}
+            {text::no_model(status)} {spent}
         </div>
     }
     .into_any()
