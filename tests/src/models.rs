@@ -177,7 +177,7 @@ fn streamed(text: &str, pause: Duration) -> Response<Body> {
         tokio::time::sleep(pause).await;
         Ok::<_, Infallible>(Frame::data(Bytes::from(format!("data: {piece}\n\n"))))
     });
-    let mut response = Response::new(BodyExt::boxed(StreamBody::new(frames)));
+    let mut response = Response::new(http_body_util::BodyExt::boxed(StreamBody::new(frames)));
     response.headers_mut().insert(
         hyper::header::CONTENT_TYPE,
         hyper::header::HeaderValue::from_static("text/event-stream"),
