@@ -67,6 +67,7 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. }
+        | Event::SignedIn { .. }
         | Event::ModelCalled { .. } => Topic::Agent,
     }
 }
@@ -199,6 +200,21 @@ pub fn event(event: &Event) -> (Mark, String) {
             mark(Shape::Barred, "revoked", Tone::Ask),
             format!("Token {name} revoked by {by}"),
         ),
+        Event::SignedIn {
+            identity,
+            role,
+            by,
+            from,
+        } => {
+            let from = match from.as_str() {
+                "" => String::new(),
+                from => format!(" from {from}"),
+            };
+            (
+                mark(Shape::Gear, "signed in", Tone::Quiet),
+                format!("{identity} ({role}) signed in by {}{from}", by.in_words()),
+            )
+        }
         Event::ModelCalled { call } => {
             let why = call
                 .error

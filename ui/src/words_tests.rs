@@ -26,6 +26,20 @@ fn events_say_what_happened_in_the_words_of_the_house() {
         said(&samples::task_event(1, TaskChange::Created, &task)),
         "Task 3 made: Raise memory of web. It waits for a yes"
     );
+    let mut signed_in = Event::SignedIn {
+        identity: "evin".to_owned(),
+        role: steward_api::Role::Operator,
+        by: steward_api::SignInBy::Link,
+        from: "192.0.2.7".to_owned(),
+    };
+    assert_eq!(
+        event(&signed_in).1,
+        "evin (operator) signed in by a sign-in link from 192.0.2.7"
+    );
+    if let Event::SignedIn { from, .. } = &mut signed_in {
+        from.clear();
+    }
+    assert!(event(&signed_in).1.ends_with("by a sign-in link"));
     let incident = samples::incident(7, "web");
     assert_eq!(
         said(&samples::incident_event(

@@ -38,7 +38,7 @@ use crate::{
 };
 
 pub use board::Board;
-pub use handle::{Caller, Handle, TokenChange, View};
+pub use handle::{Caller, Handle, NewSession, TokenChange, View};
 pub use settings::Settings;
 
 /// What is normal for a metric; see [`crate::flow::learn::baseline`].

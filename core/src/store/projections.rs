@@ -167,7 +167,8 @@ pub(super) async fn apply(
         | Event::ConfigReloaded { .. }
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
-        | Event::TokenRevoked { .. } => {}
+        | Event::TokenRevoked { .. }
+        | Event::SignedIn { .. } => {}
     }
     Ok(())
 }

@@ -578,6 +578,10 @@ async fn engine(mut requests: mpsc::Receiver<Request>, asked: Arc<Mutex<Vec<Stri
                 note(format!("choose {}", choice.source));
                 let _ = reply.send(Ok(fixture::incident(1)));
             }
+            Request::RecordSession(session) => note(format!(
+                "session {} {} by {:?} from {}",
+                session.identity, session.role, session.by, session.from
+            )),
             Request::Refresh => {}
         }
     }
