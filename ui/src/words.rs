@@ -5,8 +5,8 @@
 mod plan;
 
 use steward_api::{
-    Envelope, Event, ExecutionEntry, Incident, IncidentChange, RemedyRecord, Requester,
-    ResourceKind, StepResult, Task, TaskChange, Urgency,
+    Envelope, Event, ExecutionEntry, Incident, IncidentChange, Phase, RemedyRecord, Requester,
+    ResolutionKind, ResourceKind, StepResult, Task, TaskChange, Urgency, Verdict,
 };
 
 use crate::{
@@ -454,8 +454,29 @@ pub fn incident_state(incident: &Incident) -> String {
                 |diagnosis| diagnosis.diagnosis.clone(),
             )
         },
-        |decision| decision.reason.clone(),
+        |decision| match decision.verdict {
+            Verdict::ActNow => format!("Steward sees to it now · {}", decision.reason),
+            Verdict::Ask => format!("Waits for a yes or no · {}", decision.reason),
+            // Such a reason is a whole sentence of what stands against it.
+            Verdict::Withhold => decision.reason.clone(),
+        },
     )
+}
+
+/// What helped with an incident that is over; else how it ended.
+pub fn what_helped(incident: &Incident) -> String {
+    let healed = incident
+        .resolution
+        .as_ref()
+        .is_some_and(|end| end.kind == ResolutionKind::Healed);
+    let done = incident
+        .timeline
+        .iter()
+        .rfind(|entry| entry.phase == Phase::Acted);
+    match done.filter(|_| healed) {
+        Some(done) => done.text.clone(),
+        None => incident_state(incident),
+    }
 }
 
 /// Where an entry of the journal leads: the address of what it is about.

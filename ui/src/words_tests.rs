@@ -52,6 +52,40 @@ fn events_say_what_happened_in_the_words_of_the_house() {
 }
 
 #[test]
+fn what_an_incident_waits_for_is_said() {
+    let mut incident = samples::incident(7, "web");
+    assert_eq!(incident_state(&incident), "Being looked into");
+    let mut decided = |verdict| {
+        incident.decision = Some(steward_api::Decision {
+            verdict,
+            reason: "Why".to_owned(),
+            guard: None,
+            retry_at: None,
+        });
+        incident_state(&incident)
+    };
+    assert_eq!(decided(Verdict::ActNow), "Steward sees to it now · Why");
+    assert_eq!(decided(Verdict::Ask), "Waits for a yes or no · Why");
+    assert_eq!(decided(Verdict::Withhold), "Why");
+}
+
+#[test]
+fn what_helped_is_the_deed_and_not_only_that_it_is_over() {
+    let mut incident = samples::incident(7, "web");
+    let mut over = |kind| {
+        incident.resolution = Some(steward_api::Resolution {
+            kind,
+            text: "It is well".to_owned(),
+        });
+        incident.note(samples::at("12:00:00"), Phase::Acted, "Done: restarted web");
+        incident.note(samples::at("12:00:01"), Phase::Resolved, "It is well");
+        what_helped(&incident)
+    };
+    assert_eq!(over(ResolutionKind::Healed), "Done: restarted web");
+    assert_eq!(over(ResolutionKind::Recovered), "It is well");
+}
+
+#[test]
 fn an_unknown_health_never_looks_well() {
     let (mark, _) = event(&samples::changed(1, "web", Health::Unhealthy, Health::Unknown).event);
     assert_eq!(mark.tone, Tone::Unsure);
