@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub use self::embedded::Embedded;
-pub use self::web::{is_misconfigured, look_at_tls};
+pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]

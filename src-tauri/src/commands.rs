@@ -116,7 +116,7 @@ async fn hand_on(line: Carrier, after: Option<i64>, heard: Channel<String>) {
 /// How the desktop stands.
 #[tauri::command]
 pub(crate) async fn desktop_state(shell: State<'_, Shell>) -> Result<DesktopState, Trouble> {
-    Ok(shell.desk.state().await)
+    Ok(shell.desk.state())
 }
 
 /// Has this machine looked after from here.

@@ -3,7 +3,11 @@
 //! What flows through: the file of connections and the orders of the person in, the [`Current`] line to whoever answers out, for the window,
 //! the notifications and the tray at once. What it never does: give up a line that works for one that does not; a new one is tried first.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use steward::config::Inputs;
@@ -15,8 +19,14 @@ use tokio::sync::{Mutex, watch};
 use crate::{
     autostart,
     carrier::{Carrier, Own, Remote},
-    connections::{self, Connections, keyring::Tokens},
+    connections::{
+        self, Connections,
+        keyring::{self, Tokens},
+    },
 };
+
+/// A keyring that has not answered by then waits for a person.
+const KEYRING_WAITS_AFTER: Duration = Duration::from_millis(1500);
 
 /// Whom the window shows now.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +84,13 @@ pub(crate) struct Desk {
     file: PathBuf,
     inputs: Inputs,
     tokens: Tokens,
-    saved: Mutex<Saved>,
+    /// One change at a time. It may take as long as a keyring waits for its password, so nothing that is only read waits for it.
+    changing: Mutex<()>,
+    saved: std::sync::Mutex<Saved>,
     current: watch::Sender<Current>,
 }
 
+#[derive(Default)]
 struct Saved {
     connections: Connections,
     /// Why the file could not be read; it is then not written either.
@@ -91,10 +104,8 @@ impl Desk {
             file,
             inputs,
             tokens: Tokens::new(),
-            saved: Mutex::new(Saved {
-                connections: Connections::default(),
-                unreadable: None,
-            }),
+            changing: Mutex::default(),
+            saved: std::sync::Mutex::default(),
             current: watch::Sender::new(Current::default()),
         }
     }
@@ -116,47 +127,70 @@ impl Desk {
         }
     }
 
-    /// Reads the file and begins with what was used last.
+    /// Reads the file and begins with what was used last. While a keyring waits for its password, that is said, and another may be chosen.
     pub(crate) async fn begin(&self) {
-        let mut saved = self.saved.lock().await;
+        let mut changing = self.changing.lock().await;
         match Connections::read(&self.file) {
-            Ok(connections) => saved.connections = connections,
+            Ok(connections) => self.saved().connections = connections,
             Err(trouble) => {
                 tracing::error!(%trouble, "the connections can't be read");
-                saved.unreadable = Some(trouble);
+                self.saved().unreadable = Some(trouble);
             }
         }
-        let chosen = saved.connections.chosen.clone();
+        let chosen = self.saved().connections.chosen.clone();
         let line = match &chosen {
             Chosen::Nobody => Ok(None),
             Chosen::Own => Box::pin(Own::start(self.inputs.clone()))
                 .await
                 .map(|own| Some(Carrier::Own(own))),
             // Not tried first: an agent that is away now may come back, and the window says how it is.
-            Chosen::Agent { name } => self
-                .remote(&saved.connections, name, None)
-                .await
-                .map(|remote| Some(Carrier::Remote(Box::new(remote)))),
+            Chosen::Agent { name } => {
+                let mut asked = Box::pin(self.kept(name));
+                let kept = match tokio::time::timeout(KEYRING_WAITS_AFTER, &mut asked).await {
+                    Ok(kept) => kept,
+                    Err(_) => {
+                        tracing::info!("the keyring waits to be unlocked");
+                        self.put(chosen.clone(), None, Some(keyring::waits())).await;
+                        let turn = self.current.borrow().turn;
+                        drop(changing);
+                        let kept = asked.await;
+                        changing = self.changing.lock().await;
+                        if self.current.borrow().turn != turn {
+                            // Somebody did not want to wait for it.
+                            return;
+                        }
+                        kept
+                    }
+                };
+                kept.map(|remote| Some(Carrier::Remote(Box::new(remote))))
+            }
         };
         let (line, trouble) = match line {
-            Ok(line) => (line, saved.unreadable.clone()),
+            Ok(line) => (line, self.saved().unreadable.clone()),
             Err(trouble) => {
                 tracing::warn!(%trouble, "can't begin with what was used last");
                 (None, Some(trouble))
             }
         };
         self.put(chosen, line, trouble).await;
+        drop(changing);
+    }
+
+    /// An agent with the token that is kept for it, however long the keyring takes.
+    async fn kept(&self, name: &str) -> Result<Remote, Trouble> {
+        let connection = self.known(name)?;
+        let token = self.tokens.read_patiently(&connection).await?;
+        Remote::new(&connection, token)
     }
 
     /// How the desktop stands, for its window.
-    pub(crate) async fn state(&self) -> DesktopState {
-        let saved = self.saved.lock().await;
+    pub(crate) fn state(&self) -> DesktopState {
         let current = self.current.borrow().clone();
         DesktopState {
             quitting: current.quitting(),
             chosen: current.chosen,
             trouble: current.trouble,
-            connections: saved.connections.all().to_vec(),
+            connections: self.saved().connections.all().to_vec(),
             starts_at_login: autostart::is_on(),
             data_dir: self
                 .inputs
@@ -172,14 +206,14 @@ impl Desk {
     /// # Errors
     /// Why it can't.
     pub(crate) async fn use_own(&self) -> Result<(), Trouble> {
-        let mut saved = self.saved.lock().await;
+        let _changing = self.changing.lock().await;
         let runs =
             matches!(&self.current.borrow().line, Some(Carrier::Own(own)) if own.is_running());
         if !runs {
             let own = Box::pin(Own::start(self.inputs.clone())).await?;
             self.put(Chosen::Own, Some(Carrier::Own(own)), None).await;
         }
-        self.keep_choice(&mut saved, Chosen::Own)
+        self.keep_choice(Chosen::Own)
     }
 
     /// Shows an agent. A token that is given is kept in the keyring, or for this run only.
@@ -192,14 +226,19 @@ impl Desk {
         token: Option<SecretString>,
         keep: bool,
     ) -> Result<TestedConnection, Trouble> {
-        let mut saved = self.saved.lock().await;
-        let remote = self.remote(&saved.connections, name, token.clone()).await?;
+        let _changing = self.changing.lock().await;
+        let connection = self.known(name)?;
+        let known = match &token {
+            Some(token) => token.clone(),
+            None => self.tokens.read(&connection).await?,
+        };
+        let remote = Remote::new(&connection, known)?;
         let tested = remote.test().await?;
-        if let (Some(token), Some(connection)) = (token, saved.connections.get(name)) {
+        if let Some(token) = token {
             if keep {
-                self.tokens.keep(connection, token).await?;
+                self.tokens.keep(&connection, token).await?;
             } else {
-                self.tokens.remember(connection, token);
+                self.tokens.remember(&connection, token);
             }
         }
         let chosen = Chosen::Agent {
@@ -211,7 +250,7 @@ impl Desk {
             None,
         )
         .await;
-        self.keep_choice(&mut saved, chosen)?;
+        self.keep_choice(chosen)?;
         Ok(tested)
     }
 
@@ -243,8 +282,8 @@ impl Desk {
                 "Tokens are in `tokens.toml` in the agent's data directory: one each for viewer, operator and admin.",
             ));
         };
-        let mut saved = self.saved.lock().await;
-        let mut changed = saved.connections.clone();
+        let _changing = self.changing.lock().await;
+        let mut changed = self.saved().connections.clone();
         changed.add(connection.clone())?;
         let remote = Remote::new(&connection, token.clone())?;
         let tested = remote.test().await?;
@@ -256,14 +295,10 @@ impl Desk {
         changed.chosen = Chosen::Agent {
             name: connection.name.clone(),
         };
-        self.write(&saved, &changed)?;
-        saved.connections = changed.clone();
-        self.put(
-            changed.chosen,
-            Some(Carrier::Remote(Box::new(remote))),
-            None,
-        )
-        .await;
+        let chosen = changed.chosen.clone();
+        self.write(changed)?;
+        self.put(chosen, Some(Carrier::Remote(Box::new(remote))), None)
+            .await;
         Ok(tested)
     }
 
@@ -272,13 +307,12 @@ impl Desk {
     /// # Errors
     /// Where the file can't be written, and then nothing is removed; or where the keyring could not be asked, and may still hold the token.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), Trouble> {
-        let mut saved = self.saved.lock().await;
-        let mut changed = saved.connections.clone();
+        let _changing = self.changing.lock().await;
+        let mut changed = self.saved().connections.clone();
         let Some(connection) = changed.remove(name) else {
             return Ok(());
         };
-        self.write(&saved, &changed)?;
-        saved.connections = changed;
+        self.write(changed)?;
         let was_shown =
             matches!(&self.current.borrow().chosen, Chosen::Agent { name: shown } if shown == name);
         if was_shown {
@@ -301,24 +335,19 @@ impl Desk {
         }
     }
 
-    async fn remote(
-        &self,
-        known: &Connections,
-        name: &str,
-        token: Option<SecretString>,
-    ) -> Result<Remote, Trouble> {
-        let connection = known.get(name).ok_or_else(|| {
+    fn saved(&self) -> MutexGuard<'_, Saved> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, name: &str) -> Result<SavedConnection, Trouble> {
+        let saved = self.saved();
+        saved.connections.get(name).cloned().ok_or_else(|| {
             Trouble::new(
                 TroubleKind::BadInput,
                 format!("There is no connection `{name}`"),
                 "It may have been removed. Add it again.",
             )
-        })?;
-        let token = match token {
-            Some(token) => token,
-            None => self.tokens.read(connection).await?,
-        };
-        Remote::new(connection, token)
+        })
     }
 
     /// Puts a line up for everybody, and ends an engine that is not used any more.
@@ -357,22 +386,25 @@ impl Desk {
         });
     }
 
-    fn keep_choice(&self, saved: &mut Saved, chosen: Chosen) -> Result<(), Trouble> {
-        if saved.connections.chosen != chosen {
-            let mut changed = saved.connections.clone();
-            changed.chosen = chosen;
-            self.write(saved, &changed)?;
-            saved.connections = changed;
+    fn keep_choice(&self, chosen: Chosen) -> Result<(), Trouble> {
+        let mut changed = self.saved().connections.clone();
+        if changed.chosen == chosen {
+            return Ok(());
         }
-        Ok(())
+        changed.chosen = chosen;
+        self.write(changed)
     }
 
-    fn write(&self, saved: &Saved, changed: &Connections) -> Result<(), Trouble> {
-        match &saved.unreadable {
-            // What could not be read must not be lost by writing over it.
-            Some(trouble) => Err(trouble.clone()),
-            None => changed.write(&self.file),
+    /// Writes the connections, and has them be the ones that are known.
+    fn write(&self, changed: Connections) -> Result<(), Trouble> {
+        let mut saved = self.saved();
+        // What could not be read must not be lost by writing over it.
+        if let Some(trouble) = &saved.unreadable {
+            return Err(trouble.clone());
         }
+        changed.write(&self.file)?;
+        saved.connections = changed;
+        Ok(())
     }
 }
 
@@ -431,7 +463,7 @@ mod tests {
     async fn at_the_first_run_nobody_is_chosen_and_it_says_so() {
         let (_dir, desk) = desk();
         desk.begin().await;
-        assert_eq!(desk.state().await.chosen, Chosen::Nobody);
+        assert_eq!(desk.state().chosen, Chosen::Nobody);
         assert_eq!(desk.line().await.unwrap_err().kind, TroubleKind::NotChosen);
     }
 
@@ -446,7 +478,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
-        assert!(desk.state().await.quitting.contains("not watched"));
+        assert!(desk.state().quitting.contains("not watched"));
         let read = Connections::read(&desk.file).unwrap();
         assert_eq!(read.chosen, Chosen::Own);
 
@@ -478,7 +510,7 @@ mod tests {
         };
         let trouble = desk.add(&new).await.unwrap_err();
         assert_eq!(trouble.kind, TroubleKind::Unreachable);
-        assert!(desk.state().await.connections.is_empty());
+        assert!(desk.state().connections.is_empty());
     }
 
     #[tokio::test]

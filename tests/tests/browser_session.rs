@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
-use steward_api::{GetSession, GetStatus, Nothing, Role, Session};
+use steward_api::{Envelope, GetSession, GetStatus, Nothing, Role, Session};
 use steward_tests::agent::{Agent, Builder, http_client, http_client_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,6 +73,22 @@ async fn the_printed_link_signs_a_browser_in_once() -> Result<()> {
     let cookie = cookie(&response)?;
     let session: Session = response.json().await?;
     assert_eq!(session.role, Role::Admin);
+    let names = |entries: &[Envelope]| {
+        entries
+            .iter()
+            .any(|entry| entry.event.name() == "signed_in")
+    };
+    let entries = agent
+        .wait(
+            "the sign-in to be in the journal",
+            PATIENCE,
+            || agent.journal(0),
+            |entries| names(entries),
+        )
+        .await?;
+    let text = serde_json::to_string(&entries)?;
+    assert!(text.contains(r#""by":"link","from":"127.0.0.1""#), "{text}");
+    assert!(!text.contains(&code), "a link's code is in the journal");
 
     // The cookie works where a browser uses it, the event stream among them.
     let get = |path: &str| {

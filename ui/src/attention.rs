@@ -7,7 +7,8 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use steward_api::{
-    Facts, Health, Incident, IncidentId, Metric, ResolutionKind, ResourceKind, Severity, Task,
+    Facts, Health, Incident, IncidentId, Metric, Problem, ResolutionKind, ResourceKind, Severity,
+    Task,
 };
 
 use crate::{
@@ -218,7 +219,7 @@ pub fn hosts(world: &World) -> Vec<HostGauges> {
         .values()
         .filter(|entry| entry.id.kind == ResourceKind::Host)
         .map(|host| {
-            let mut gauges = host_gauges(host);
+            let mut gauges = host_gauges(host, &problems_of(world, host));
             gauges.extend(
                 world
                     .resources
@@ -236,9 +237,26 @@ pub fn hosts(world: &World) -> Vec<HostGauges> {
         .collect()
 }
 
-fn host_gauges(host: &Entry) -> Vec<Gauge> {
+/// What is wrong with it, as far as incidents tell.
+fn problems_of(world: &World, entry: &Entry) -> Vec<Problem> {
+    let about = |incident: &&Arc<Incident>| incident.is_active() && incident.resource == entry.id;
+    let found = |incident: &Arc<Incident>| {
+        let found: Vec<_> = incident.findings.iter().map(|one| one.problem).collect();
+        found.into_iter().chain([incident.problem])
+    };
+    let incidents = world.incidents.values().filter(about);
+    incidents.flat_map(found).collect()
+}
+
+fn host_gauges(host: &Entry, problems: &[Problem]) -> Vec<Gauge> {
     let known = host.health != Health::Unknown;
-    let gauge = |label: &str, percent: Option<f64>, text: Option<String>| {
+    let gauge = |label: &str, of: Problem, percent: Option<f64>, text: Option<String>| {
+        // The host is as bad as the worst of it; where it is known what that is, the other bars are none the worse.
+        let health = match host.health {
+            Health::Healthy | Health::Unknown => host.health,
+            _ if problems.is_empty() || problems.contains(&of) => host.health,
+            _ => Health::Healthy,
+        };
         let percent = percent.filter(|_| known);
         Gauge {
             label: label.to_owned(),
@@ -246,7 +264,7 @@ fn host_gauges(host: &Entry) -> Vec<Gauge> {
             text: text
                 .filter(|_| known)
                 .unwrap_or_else(|| "not read".to_owned()),
-            health: host.health,
+            health,
             resource: host.id.clone(),
         }
     };
@@ -265,14 +283,15 @@ fn host_gauges(host: &Entry) -> Vec<Gauge> {
         _ => memory.map(format::percent),
     };
     let mut gauges = vec![
-        gauge("CPU", cpu, cpu.map(format::percent)),
-        gauge("Memory", memory, memory_text),
+        gauge("CPU", Problem::HostCpu, cpu, cpu.map(format::percent)),
+        gauge("Memory", Problem::HostMemory, memory, memory_text),
     ];
     if let (Some(load), Some(facts)) = (host.metric(Metric::Load1), facts)
         && facts.cores > 0
     {
         gauges.push(gauge(
             "Load",
+            Problem::HostCpu,
             Some((load / f64::from(facts.cores) * 100.0).min(100.0)),
             Some(format!(
                 "{load:.2} on {}",
@@ -430,6 +449,28 @@ mod tests {
             "The disk is full. 2 facts wait to be recorded."
         );
         assert_eq!(found[1].text, "The reason is not known.");
+    }
+
+    #[test]
+    fn a_busy_processor_does_not_colour_the_memory() {
+        let mut world = world();
+        let mut host = samples::host();
+        host.health = Health::Degraded;
+        world.merge_resources(vec![host.clone()]);
+        let colours = |world: &World| {
+            let gauges = hosts(world).remove(0).gauges;
+            (gauges[0].health, gauges[1].health)
+        };
+        // Without a word of what it is, any of them may be it.
+        assert_eq!(colours(&world), (Health::Degraded, Health::Degraded));
+        let mut incident = samples::incident(1, "web");
+        incident.resource = host.id;
+        incident.problem = Problem::HostCpu;
+        world.merge_incident(incident.clone());
+        assert_eq!(colours(&world), (Health::Degraded, Health::Healthy));
+        incident.findings = vec![samples::finding(&incident.resource, Problem::HostMemory)];
+        world.merge_incident(incident);
+        assert_eq!(colours(&world), (Health::Degraded, Health::Degraded));
     }
 
     #[test]

@@ -295,8 +295,9 @@ fn label(metric: Metric, value: f64, step: f64) -> String {
 
 /// Three to five moments at round times of the reader's day.
 fn times(from: Timestamp, to: Timestamp, offset: Offset) -> Vec<Tick> {
-    const STEPS: [i64; 13] = [
-        60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 432_000,
+    const STEPS: [i64; 15] = [
+        60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800,
+        432_000, 604_800,
     ];
     let whole = to.duration_since(from).as_secs().max(1);
     let step = STEPS
@@ -524,6 +525,13 @@ mod tests {
             labels("00:30:00", "23:30:00", 2),
             ["06:00", "12:00", "18:00", "00:00"]
         );
+        // However long, there is more than one by which to read it.
+        for days in [1, 3, 7, 10, 30] {
+            let to = samples::at("12:00:00");
+            let from = to - jiff::SignedDuration::from_hours(24 * days);
+            let count = times(from, to, jiff::tz::offset(0)).len();
+            assert!((2..=5).contains(&count), "{count} in {days} days");
+        }
     }
 
     #[test]

@@ -93,8 +93,19 @@ pub fn test_of(saved: &SavedConnection) -> NewConnection {
 pub const fn wants_token(trouble: &Trouble) -> bool {
     matches!(
         trouble.kind,
-        TroubleKind::TokenRefused | TroubleKind::TokenMissing | TroubleKind::Keyring
+        TroubleKind::TokenRefused
+            | TroubleKind::TokenMissing
+            | TroubleKind::Keyring
+            | TroubleKind::KeyringWaits
     )
+}
+
+/// Whether what there is goes by itself, so that it has to be looked at again.
+pub fn passes(state: &DesktopState) -> bool {
+    state
+        .trouble
+        .as_ref()
+        .is_some_and(|trouble| trouble.kind == TroubleKind::KeyringWaits)
 }
 
 /// Whether this is the first run: nobody is chosen, nothing saved.
@@ -169,9 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn only_a_keyring_that_waits_is_looked_at_again() {
+        let with = |kind| state(Chosen::Nobody, Some(Trouble::new(kind, "x", "y")));
+        assert!(passes(&with(TroubleKind::KeyringWaits)));
+        assert!(!passes(&with(TroubleKind::Keyring)));
+        assert!(!passes(&state(Chosen::Own, None)));
+    }
+
+    #[test]
     fn a_token_is_asked_for_where_that_helps() {
         let trouble = |kind| Trouble::new(kind, "x", "y");
         assert!(wants_token(&trouble(TroubleKind::Keyring)));
+        assert!(wants_token(&trouble(TroubleKind::KeyringWaits)));
         assert!(wants_token(&trouble(TroubleKind::TokenRefused)));
         assert!(!wants_token(&trouble(TroubleKind::Certificate)));
         assert!(!wants_token(&trouble(TroubleKind::OwnEngine)));

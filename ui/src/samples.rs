@@ -200,6 +200,17 @@ pub(crate) fn incident(id: i64, name: &str) -> Incident {
     }
 }
 
+pub(crate) fn finding(resource: &ResourceId, problem: Problem) -> Finding {
+    Finding {
+        resource: resource.clone(),
+        problem,
+        severity: Severity::Degraded,
+        summary: String::new(),
+        evidence: Vec::new(),
+        since: at("11:58:00"),
+    }
+}
+
 pub(crate) fn incident_event(seq: i64, change: IncidentChange, incident: &Incident) -> Envelope {
     envelope(
         seq,

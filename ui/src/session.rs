@@ -114,7 +114,7 @@ impl Link {
 }
 
 /// The names under which events come through the stream; a browser listens for each by its name.
-pub const EVENT_NAMES: [&str; 19] = [
+pub const EVENT_NAMES: [&str; 20] = [
     "agent_started",
     "agent_stopped",
     "source_up",
@@ -132,6 +132,7 @@ pub const EVENT_NAMES: [&str; 19] = [
     "config_refused",
     "token_made",
     "token_revoked",
+    "signed_in",
     "model_called",
     "message_sent",
 ];
@@ -156,8 +157,9 @@ pub const fn place(event: &Event) -> usize {
         Event::ConfigRefused { .. } => 14,
         Event::TokenMade { .. } => 15,
         Event::TokenRevoked { .. } => 16,
-        Event::ModelCalled { .. } => 17,
-        Event::MessageSent { .. } => 18,
+        Event::SignedIn { .. } => 17,
+        Event::ModelCalled { .. } => 18,
+        Event::MessageSent { .. } => 19,
     }
 }
 

@@ -6,8 +6,8 @@ mod plan;
 mod talk;
 
 use steward_api::{
-    Envelope, Event, ExecutionEntry, Incident, IncidentChange, RemedyRecord, Requester,
-    ResourceKind, StepResult, Task, TaskChange, Urgency,
+    Envelope, Event, ExecutionEntry, Incident, IncidentChange, Phase, RemedyRecord, Requester,
+    ResolutionKind, ResourceKind, StepResult, Task, TaskChange, Urgency, Verdict,
 };
 
 use crate::{
@@ -73,6 +73,7 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. }
+        | Event::SignedIn { .. }
         | Event::ModelCalled { .. } => Topic::Agent,
     }
 }
@@ -205,6 +206,21 @@ pub fn event(event: &Event) -> (Mark, String) {
             mark(Shape::Barred, "revoked", Tone::Ask),
             format!("Token {name} revoked by {by}"),
         ),
+        Event::SignedIn {
+            identity,
+            role,
+            by,
+            from,
+        } => {
+            let from = match from.as_str() {
+                "" => String::new(),
+                from => format!(" from {from}"),
+            };
+            (
+                mark(Shape::Gear, "signed in", Tone::Quiet),
+                format!("{identity} ({role}) signed in by {}{from}", by.in_words()),
+            )
+        }
         Event::ModelCalled { call } => {
             let why = call
                 .error
@@ -446,8 +462,29 @@ pub fn incident_state(incident: &Incident) -> String {
                 |diagnosis| diagnosis.diagnosis.clone(),
             )
         },
-        |decision| decision.reason.clone(),
+        |decision| match decision.verdict {
+            Verdict::ActNow => format!("Steward sees to it now · {}", decision.reason),
+            Verdict::Ask => format!("Waits for a yes or no · {}", decision.reason),
+            // Such a reason is a whole sentence of what stands against it.
+            Verdict::Withhold => decision.reason.clone(),
+        },
     )
+}
+
+/// What helped with an incident that is over; else how it ended.
+pub fn what_helped(incident: &Incident) -> String {
+    let healed = incident
+        .resolution
+        .as_ref()
+        .is_some_and(|end| end.kind == ResolutionKind::Healed);
+    let done = incident
+        .timeline
+        .iter()
+        .rfind(|entry| entry.phase == Phase::Acted);
+    match done.filter(|_| healed) {
+        Some(done) => done.text.clone(),
+        None => incident_state(incident),
+    }
 }
 
 /// Where an entry of the journal leads: the address of what it is about.

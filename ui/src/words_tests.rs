@@ -26,6 +26,20 @@ fn events_say_what_happened_in_the_words_of_the_house() {
         said(&samples::task_event(1, TaskChange::Created, &task)),
         "Task 3 made: Raise memory of web. It waits for a yes"
     );
+    let mut signed_in = Event::SignedIn {
+        identity: "evin".to_owned(),
+        role: steward_api::Role::Operator,
+        by: steward_api::SignInBy::Link,
+        from: "192.0.2.7".to_owned(),
+    };
+    assert_eq!(
+        event(&signed_in).1,
+        "evin (operator) signed in by a sign-in link from 192.0.2.7"
+    );
+    if let Event::SignedIn { from, .. } = &mut signed_in {
+        from.clear();
+    }
+    assert!(event(&signed_in).1.ends_with("by a sign-in link"));
     let incident = samples::incident(7, "web");
     assert_eq!(
         said(&samples::incident_event(
@@ -35,6 +49,40 @@ fn events_say_what_happened_in_the_words_of_the_house() {
         )),
         "Incident 7 came back: web ended with exit code 1"
     );
+}
+
+#[test]
+fn what_an_incident_waits_for_is_said() {
+    let mut incident = samples::incident(7, "web");
+    assert_eq!(incident_state(&incident), "Being looked into");
+    let mut decided = |verdict| {
+        incident.decision = Some(steward_api::Decision {
+            verdict,
+            reason: "Why".to_owned(),
+            guard: None,
+            retry_at: None,
+        });
+        incident_state(&incident)
+    };
+    assert_eq!(decided(Verdict::ActNow), "Steward sees to it now · Why");
+    assert_eq!(decided(Verdict::Ask), "Waits for a yes or no · Why");
+    assert_eq!(decided(Verdict::Withhold), "Why");
+}
+
+#[test]
+fn what_helped_is_the_deed_and_not_only_that_it_is_over() {
+    let mut incident = samples::incident(7, "web");
+    let mut over = |kind| {
+        incident.resolution = Some(steward_api::Resolution {
+            kind,
+            text: "It is well".to_owned(),
+        });
+        incident.note(samples::at("12:00:00"), Phase::Acted, "Done: restarted web");
+        incident.note(samples::at("12:00:01"), Phase::Resolved, "It is well");
+        what_helped(&incident)
+    };
+    assert_eq!(over(ResolutionKind::Healed), "Done: restarted web");
+    assert_eq!(over(ResolutionKind::Recovered), "It is well");
 }
 
 #[test]

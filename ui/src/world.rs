@@ -254,6 +254,7 @@ impl World {
             | Event::AnswerRefused { .. }
             | Event::TokenMade { .. }
             | Event::TokenRevoked { .. }
+            | Event::SignedIn { .. }
             | Event::ModelCalled { .. } => {}
         }
         touched

@@ -36,7 +36,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
             None
         }
     };
-    ui::check(arguments)?;
+    ui::check(arguments, |what| skips.add(what))?;
     if works(cargo().args(["fmt", "--version"])) {
         run(
             cargo().args(["fmt", "--all", "--check"]),

@@ -31,6 +31,8 @@ pub enum TroubleKind {
     TokenMissing,
     /// The keyring of the system does not give or take a token.
     Keyring,
+    /// The keyring of the system waits for its password; what it gives is taken as soon as it does.
+    KeyringWaits,
     /// Steward's own engine does not run.
     OwnEngine,
     /// A file of the desktop's own can't be read or written.

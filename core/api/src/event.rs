@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionName, Autonomy, Channel, Conversation, ErrorCode, Health, Incident, Message, ModelCall,
-    Problem, RemedyRecord, ResourceId, Role, Task, TaskId, tagged::tagged,
+    Problem, RemedyRecord, ResourceId, Role, SignInBy, Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -224,6 +224,18 @@ pub enum Event as "Event" by "type" {
         /// The identity of the token that asked for it.
         by: String,
     },
+    /// Somebody signed in from a browser.
+    SignedIn {
+        /// The identity of the token.
+        identity: String,
+        /// What it allows.
+        role: Role,
+        /// By what.
+        by: SignInBy,
+        /// The address from which they came; empty where it is not known.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        from: String,
+    },
     /// A language model was called.
     ModelCalled {
         /// The call.
@@ -260,6 +272,7 @@ impl Event {
             Self::ConfigRefused { .. } => "config_refused",
             Self::TokenMade { .. } => "token_made",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::SignedIn { .. } => "signed_in",
             Self::ModelCalled { .. } => "model_called",
             Self::MessageSent { .. } => "message_sent",
         }

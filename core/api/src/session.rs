@@ -23,6 +23,27 @@ pub struct Session {
     pub expires_at: Option<Timestamp>,
 }
 
+/// By what somebody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SignInBy {
+    /// A token that was typed in.
+    Token,
+    /// A sign-in link, which works once.
+    Link,
+}
+
+impl SignInBy {
+    /// As in "signed in by …".
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Token => "a token",
+            Self::Link => "a sign-in link",
+        }
+    }
+}
+
 /// What is sent to sign in: exactly one of the two.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -104,7 +104,11 @@ pub(super) async fn doctor(context: &Context) -> Result<Exit, Failure> {
     let status = agent(context, &mut checks).await;
     checks.push(database(config.as_ref(), &data_dir, status.as_ref()).await);
     checks.extend(docker(config.as_ref(), status.as_ref(), context.screen.now).await);
-    checks.extend(config.as_ref().map(tls));
+    checks.extend(
+        config
+            .as_ref()
+            .map(|config| tls(config, context.screen.now)),
+    );
     checks.push(clock(
         context.screen.now,
         Path::new("/run/systemd/timesync"),
@@ -422,9 +426,9 @@ async fn docker(
 }
 
 /// Whether connections are encrypted where they should be, and with what.
-fn tls(config: &Config) -> Check {
+fn tls(config: &Config, now: Timestamp) -> Check {
     const NAME: &str = "TLS";
-    let looked = crate::wire::look_at_tls(config);
+    let looked = crate::wire::look_at_tls(config, now);
     match (config.server.tls, looked) {
         (_, Err(error)) => fail(
             NAME,
@@ -440,7 +444,17 @@ fn tls(config: &Config) -> Check {
             "set server.tls to \"generated\" or \"files\", or put a proxy with TLS before it",
         ),
         (TlsMode::Off, Ok(_)) => ok(NAME, "off, and not needed: only this machine can connect"),
-        (_, Ok(Some(fingerprint))) => ok(NAME, format!("SHA-256 {fingerprint}")),
+        (_, Ok(Some(look))) => match look.untimely {
+            Some(untimely) => {
+                let found = format!("the certificate in {} {untimely}", look.file.display());
+                if untimely.is_refused() {
+                    fail(NAME, found, untimely.todo())
+                } else {
+                    warn(NAME, found, untimely.todo())
+                }
+            }
+            None => ok(NAME, format!("SHA-256 {}", look.fingerprint)),
+        },
         (_, Ok(None)) => ok(NAME, "a certificate will be made at the next start"),
     }
 }
@@ -519,6 +533,34 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert_eq!(data_directory(&file).level, Level::Fail);
+    }
+
+    #[test]
+    fn a_certificate_of_ones_own_is_looked_at_for_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data_dir = dir.path().to_owned();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+        let write = |name: &str, text: String| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            Some(path)
+        };
+        config.server.tls = TlsMode::Files;
+        config.server.cert_file = write("own.pem", params.self_signed(&key).unwrap().pem());
+        config.server.key_file = write("own.key", key.serialize_pem());
+        let on = |day: &str| tls(&config, format!("{day}T12:00:00Z").parse().unwrap());
+        assert_eq!(on("2026-12-01").level, Level::Ok);
+        assert_eq!(on("2026-12-25").level, Level::Warn);
+        assert_eq!(on("2025-12-31").level, Level::Fail);
+        let ended = on("2027-01-02");
+        assert_eq!(ended.level, Level::Fail);
+        assert!(ended.found.contains("own.pem"), "{}", ended.found);
+        assert!(ended.todo.contains("renew"), "{}", ended.todo);
     }
 
     #[test]

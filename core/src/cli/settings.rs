@@ -70,18 +70,29 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<Exit,
                 Some(file) => load_this(file),
                 None => context.config(),
             }?;
-            wire::look_at_tls(&config).map_err(|error| {
+            let tls = wire::look_at_tls(&config, screen.now).map_err(|error| {
                 Failure::new(Exit::Usage, "config_invalid", super::chain(error.as_ref()))
             })?;
+            let mut warnings = config.warnings.clone();
+            warnings.extend(tls.and_then(|tls| {
+                let untimely = tls.untimely?;
+                Some(format!(
+                    "server.cert_file: the certificate in {} {untimely}: {}",
+                    tls.file.display(),
+                    untimely.todo()
+                ))
+            }));
             if screen.json {
-                screen.print_json(&serde_json::json!({"valid": true, "file": config.file, "warnings": config.warnings}))?;
+                screen.print_json(
+                    &serde_json::json!({"valid": true, "file": config.file, "warnings": warnings}),
+                )?;
             } else {
                 let from = config.file.as_ref().map_or_else(
                     || "there is no file; the defaults and the environment are valid".to_owned(),
                     |file| format!("{} is valid", file.display()),
                 );
                 screen.print(&format!("{} {from}\n", screen.paint(Tone::Good, "✔")))?;
-                for warning in &config.warnings {
+                for warning in &warnings {
                     screen.print(&format!(
                         "{} {}\n",
                         screen.paint(Tone::Warn, "!"),

@@ -205,6 +205,22 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
                 conversation.id, message.from, message.to, message.kind
             ),
         ),
+        Event::SignedIn {
+            identity,
+            role,
+            by,
+            from,
+        } => {
+            let from = match from.as_str() {
+                "" => String::new(),
+                from => format!(" from {from}"),
+            };
+            (
+                "⏎",
+                Tone::Quiet,
+                format!("{identity} ({role}) signed in by {}{from}", by.in_words()),
+            )
+        }
         Event::ModelCalled { call } => {
             let tone = if call.result == CallResult::Answered {
                 Tone::Quiet

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use steward_api::{
     ApproveRequest, AskRequest, Autonomy, Channel, ChooseRequest, ConversationId, Envelope,
     Incident, IncidentId, LogTail, Offers, ProblemDetails, Progress, RejectRequest, Resource,
-    ResourceId, Role, Said, SayRequest, ScheduleStatus, SourceStatus, Specialist, Task, TaskId,
-    Unreadable,
+    ResourceId, Role, Said, SayRequest, ScheduleStatus, SignInBy, SourceStatus, Specialist, Task,
+    TaskId, Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -81,6 +81,19 @@ pub enum TokenChange {
     },
 }
 
+/// Somebody who signed in from a browser, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSession {
+    /// The identity of the token.
+    pub identity: String,
+    /// What it allows.
+    pub role: Role,
+    /// By what they signed in.
+    pub by: SignInBy,
+    /// The address from which they came; empty where it is not known.
+    pub from: String,
+}
+
 /// A request to the engine; carries where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -120,6 +133,7 @@ pub(crate) enum Request {
         caller: Caller,
         reply: oneshot::Sender<Result<(), ProblemDetails>>,
     },
+    RecordSession(NewSession),
     Diagnose {
         incident: IncidentId,
         model: Option<String>,
@@ -323,6 +337,13 @@ impl Handle {
             reply,
         })
         .await?
+    }
+
+    /// Has the journal say that somebody signed in. Waits for nothing: where it takes no writes now, that is written later, since people
+    /// have to get in all the more when something is wrong.
+    pub async fn record_session(&self, session: NewSession) {
+        // An engine that is shutting down writes nothing more, and the session ends with it.
+        let _ = self.requests.send(Request::RecordSession(session)).await;
     }
 
     /// Has the Advisor look at an incident. Returns when it has begun; its opinion comes as a change of the incident.

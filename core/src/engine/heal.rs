@@ -113,8 +113,12 @@ impl State {
             graph,
             config: &self.config,
         };
+        let mut actions = offered(&planner, &self.records, &subject);
+        for offer in &mut actions {
+            offer.record = self.records.of_action(offer.action, &id);
+        }
         Ok(Offers {
-            actions: offered(&planner, &self.records, &subject),
+            actions,
             resource: id,
         })
     }

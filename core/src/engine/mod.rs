@@ -43,7 +43,7 @@ use crate::{
 };
 
 pub use board::Board;
-pub use handle::{Caller, Handle, TokenChange, View};
+pub use handle::{Caller, Handle, NewSession, TokenChange, View};
 pub use history::normal;
 pub use settings::Settings;
 

@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     ConfigChange,
-    handle::{Caller, Request, TokenChange},
+    handle::{Caller, NewSession, Request, TokenChange},
     state::State,
     stimulus::{Answer, Stimulus},
     talk::is_proposal,
@@ -96,6 +96,21 @@ impl State {
             } => {
                 let outcome = self.record_token(change, caller).await;
                 let _ = reply.send(outcome);
+            }
+            Request::RecordSession(session) => {
+                let NewSession {
+                    identity,
+                    role,
+                    by,
+                    from,
+                } = session;
+                let event = Event::SignedIn {
+                    identity,
+                    role,
+                    by,
+                    from,
+                };
+                self.commit(vec![event]).await;
             }
             Request::Diagnose {
                 incident,

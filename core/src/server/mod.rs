@@ -52,7 +52,7 @@ pub use self::{
     auth::CHANNEL_HEADER,
     gate::Hosts,
     openapi::document as openapi_document,
-    tls::{Tls, TlsError},
+    tls::{Tls, TlsError, Untimely},
     tokens::{ENVIRONMENT_IDENTITY, Holder, TOKEN_FILE, TokenError, Tokens, local_token},
     ui::has_ui,
     web::Web,

@@ -176,7 +176,8 @@ pub(super) async fn apply(
         | Event::ConfigReloaded { .. }
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
-        | Event::TokenRevoked { .. } => {}
+        | Event::TokenRevoked { .. }
+        | Event::SignedIn { .. } => {}
     }
     Ok(())
 }

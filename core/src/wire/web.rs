@@ -8,9 +8,11 @@ use std::{
     path::PathBuf,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     config::{Config, TlsMode},
-    server::{Holder, Hosts, Tls, TlsError, Tokens, Web},
+    server::{Holder, Hosts, Tls, TlsError, Tokens, Untimely, Web},
 };
 
 /// This machine's name in the network.
@@ -82,17 +84,32 @@ fn is_for_certificates(name: &str) -> bool {
                 .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)))
 }
 
-/// The fingerprint of the certificate in force, without making one; absent where there is no TLS, or its certificate is yet to be made.
+/// What is found at a look at the certificate in force.
+#[derive(Debug)]
+pub struct TlsLook {
+    /// Its SHA-256, as browsers show it.
+    pub fingerprint: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// What is wrong with its dates, if anything.
+    pub untimely: Option<Untimely>,
+}
+
+/// Looks at the certificate in force without making one; absent where there is no TLS, or its certificate is yet to be made.
 ///
 /// # Errors
 /// Where it can't be used; says which file and what would be right.
-pub fn look_at_tls(config: &Config) -> anyhow::Result<Option<String>> {
+pub fn look_at_tls(config: &Config, now: Timestamp) -> anyhow::Result<Option<TlsLook>> {
     let tls = match config.server.tls {
         TlsMode::Off => None,
         TlsMode::Generated => Tls::made_before(&config.data_dir)?,
         TlsMode::Files => Some(from_files(config)?),
     };
-    Ok(tls.map(|tls| tls.fingerprint()))
+    Ok(tls.map(|tls| TlsLook {
+        fingerprint: tls.fingerprint(),
+        file: tls.cert_file().to_owned(),
+        untimely: tls.untimely(now),
+    }))
 }
 
 /// Whether an agent could not begin because of what is configured, and not because of what it met.

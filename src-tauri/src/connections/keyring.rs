@@ -41,8 +41,19 @@ impl Tokens {
     /// The token of a connection.
     ///
     /// # Errors
-    /// Where there is none, or the keyring does not give it.
+    /// Where there is none, or the keyring does not give it; or not in time.
     pub(crate) async fn read(&self, connection: &SavedConnection) -> Result<SecretString, Trouble> {
+        within_limit(self.read_patiently(connection)).await
+    }
+
+    /// The same for as long as the keyring waits for a person: nobody waits for it here.
+    ///
+    /// # Errors
+    /// Where there is none, or the keyring does not give it.
+    pub(crate) async fn read_patiently(
+        &self,
+        connection: &SavedConnection,
+    ) -> Result<SecretString, Trouble> {
         let account = account(connection);
         let remembered = self.remembered(|known| known.get(&account).cloned());
         if let Some(token) = remembered {
@@ -75,9 +86,9 @@ impl Tokens {
     ) -> Result<(), Trouble> {
         let account = account(connection);
         self.remembered(|known| known.remove(&account));
-        self.call(account, move |entry| {
+        within_limit(self.call(account, move |entry| {
             entry.set_password(token.expose_secret())
-        })
+        }))
         .await
     }
 
@@ -94,10 +105,10 @@ impl Tokens {
     pub(crate) async fn forget(&self, connection: &SavedConnection) -> Result<(), Trouble> {
         let account = account(connection);
         self.remembered(|known| known.remove(&account));
-        self.call(account, |entry| match entry.delete_credential() {
+        within_limit(self.call(account, |entry| match entry.delete_credential() {
             Err(Error::NoEntry) => Ok(()),
             result => result,
-        })
+        }))
         .await
     }
 
@@ -128,18 +139,36 @@ impl Tokens {
             let store = Store::new()?;
             deed(store.build(SERVICE, &account, None)?)
         });
-        match tokio::time::timeout(LIMIT, called).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(in_words(&error)),
-            Ok(Err(error)) => Err(unusable(
+        match called.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(in_words(&error)),
+            Err(error) => Err(unusable(
                 "The keyring could not be asked",
                 &format!("The call broke off ({error})."),
             )),
-            Err(_) => Err(unusable(
-                "The keyring is locked",
-                "It was not unlocked in time. Enter its password in the window that asks for it, then try again.",
-            )),
         }
+    }
+}
+
+/// For whoever waits for it.
+async fn within_limit<T>(call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(LIMIT, call).await {
+        Ok(answer) => answer,
+        Err(_) => Err(unusable(
+            "The keyring is locked",
+            "It was not unlocked in time. Enter its password in the window that asks for it, then try again.",
+        )),
+    }
+}
+
+/// What there is to say while the keyring has not answered.
+pub(crate) fn waits() -> Trouble {
+    Trouble {
+        kind: TroubleKind::KeyringWaits,
+        ..unusable(
+            "The keyring waits to be unlocked",
+            "Enter its password in the window that asks for it; Steward goes on by itself then.",
+        )
     }
 }
 

@@ -42,6 +42,9 @@ macro_rules! session_or_skip {
     };
 }
 
+// After the macro, which it uses.
+mod locked;
+
 /// An agent without anything to look after.
 async fn lonely_agent() -> Result<Agent> {
     Agent::for_host("unix:///nowhere/docker.sock")

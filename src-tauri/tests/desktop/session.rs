@@ -39,7 +39,7 @@ pub(crate) struct Session {
     _display: Spawned,
     _bus: Spawned,
     number: String,
-    others: Vec<Spawned>,
+    others: Vec<(String, Spawned)>,
 }
 
 impl Session {
@@ -136,12 +136,49 @@ impl Session {
     /// Has a program run beside the test, in this session.
     pub(crate) fn run(&mut self, name: &str, command: &Command) -> Result<()> {
         let spawned = Spawned::start(name, command, AtParentsDeath::Kill)?;
-        self.others.push(spawned);
+        self.others.push((name.to_owned(), spawned));
         Ok(())
     }
 
-    /// A keyring that is unlocked, of GNOME's; or why there is none.
+    /// Ends a program that runs beside the test.
+    pub(crate) fn stop(&mut self, name: &str) {
+        // Each is killed as it drops.
+        self.others.retain(|(known, _)| known != name);
+    }
+
+    /// A keyring that is unlocked, of GNOME's; or why there is none. Its password is `pw`.
     pub(crate) async fn keyring(&mut self) -> Result<Result<(), String>> {
+        self.keyring_by(
+            "printf pw | exec gnome-keyring-daemon --foreground --unlock --components=secrets",
+        )
+        .await
+    }
+
+    /// The same keyring started anew, locked. It asks for its password in a window of its own.
+    pub(crate) async fn locked_keyring(&mut self) -> Result<()> {
+        self.stop("gnome-keyring-daemon");
+        let bus = self.connect().await?;
+        let proxy = zbus::fdo::DBusProxy::new(&bus).await?;
+        let gone = || async {
+            let there = proxy
+                .name_has_owner("org.freedesktop.secrets".try_into()?)
+                .await?;
+            Ok(!there)
+        };
+        wait::until("the keyring to end", SOON, gone, |gone| *gone).await?;
+        // The bus starts the program that asks: on this display, for this session.
+        let command = self.command(Path::new("/bin/true"));
+        let environment: std::collections::HashMap<&str, &str> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
+            .collect();
+        proxy.update_activation_environment(environment).await?;
+        self.keyring_by("exec gnome-keyring-daemon --foreground --components=secrets")
+            .await?
+            .map_err(anyhow::Error::msg)
+    }
+
+    async fn keyring_by(&mut self, line: &str) -> Result<Result<(), String>> {
         if which("gnome-keyring-daemon").is_none() {
             return Ok(Err(
                 "gnome-keyring-daemon not found; on Debian: apt-get install gnome-keyring"
@@ -149,10 +186,7 @@ impl Session {
             ));
         }
         let mut command = self.command(Path::new("/bin/sh"));
-        command.args([
-            "-c",
-            "printf pw | exec gnome-keyring-daemon --foreground --unlock --components=secrets",
-        ]);
+        command.args(["-c", line]);
         self.run("gnome-keyring-daemon", &command)?;
         self.named("org.freedesktop.secrets").await?;
         Ok(Ok(()))
@@ -177,7 +211,7 @@ impl Session {
 
     /// What the programs beside the test have said.
     pub(crate) fn said(&self) -> String {
-        self.others.iter().map(Spawned::output).collect()
+        self.others.iter().map(|(_, one)| one.output()).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! By the keyboard alone, on a phone, in the dark.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 use steward_tests::{
     agent::{ADMIN_TOKEN, Agent},
@@ -172,5 +172,64 @@ async fn the_dark_is_dark_by_the_system_or_by_choice() -> Result<()> {
     steward_tests::wait::until("the kept dark", super::SOON, brightness, |sum| *sum < 200.0)
         .await?;
     browser.picture("settings").await?;
+    nothing_complained(&browser).await
+}
+
+/// How much of the screen has moved by itself since it was loaded: the sum of the browser's layout shifts.
+async fn moved(browser: &Browser) -> Result<f64> {
+    let told = browser
+        .run_async(
+            "const done = arguments[arguments.length - 1]; let sum = 0;
+             new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value; })
+               .observe({type: 'layout-shift', buffered: true});
+             setTimeout(() => done(sum), 1000)",
+            &[],
+        )
+        .await?;
+    told.as_f64().context("no sum")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_jumps_while_a_screen_is_read() -> Result<()> {
+    // Up to this much counts as good (https://web.dev/articles/cls).
+    const GOOD: f64 = 0.1;
+    let lab = lab_or_skip!("ui-still");
+    let browser = browser_or_skip!("still");
+    let web = lab.container("web").serve().start().await?;
+    web.wait_ready().await?;
+    let agent = Agent::for_lab(&lab)
+        .set("autonomy.level", "ask")
+        .set("host.enabled", true)
+        .start()
+        .await?;
+    let is_read =
+        |seen: &steward_api::Resource| seen.metrics.contains_key(&steward_api::Metric::MemoryBytes);
+    agent
+        .wait_for_container(&web.name, "to be measured", super::SOON, is_read)
+        .await?;
+    sign_in(&browser, &agent).await?;
+    web.crash(1).await?;
+    browser.see(&id("task-card")).await?;
+    let row = format!("[data-resource$='/{}']", web.name);
+    for (screen, last) in [
+        ("overview", "autonomy"),
+        ("settings", "configuration"),
+        ("tasks", "task-card"),
+        ("resources", "resource-row"),
+    ] {
+        browser.click(&id(&format!("nav-{screen}"))).await?;
+        browser.reload().await?;
+        live(&browser).await?;
+        browser.see(&id(last)).await?;
+        let moved = moved(&browser).await?;
+        assert!(moved <= GOOD, "{screen} moved by {moved}");
+    }
+    browser.click(&row).await?;
+    browser.reload().await?;
+    live(&browser).await?;
+    browser.see("[data-testid^=chart-] svg").await?;
+    browser.see(&id("offer")).await?;
+    let moved = moved(&browser).await?;
+    assert!(moved <= GOOD, "the resource moved by {moved}");
     nothing_complained(&browser).await
 }

@@ -14,6 +14,8 @@ async fn a_death_and_its_healing_are_seen_without_a_reload() -> Result<()> {
     // It heals slowly enough to be seen.
     let agent = Agent::for_lab(&lab)
         .set("docker.stabilisation", "4s")
+        // What comes again is an incident of its own, as it is after a longer time.
+        .set("thresholds.flap_window", "1s")
         .start()
         .await?;
     sign_in(&browser, &agent).await?;
@@ -52,9 +54,21 @@ async fn a_death_and_its_healing_are_seen_without_a_reload() -> Result<()> {
 
     browser.click(&id("nav-overview")).await?;
     browser.says(&id("healed-today"), &web.name).await?;
+    browser.says(&id("healed-today"), "restarted").await?;
     browser.gone(&id("active-incidents")).await?;
     browser.picture("overview-healed").await?;
     let mark = browser.run("return window.stewardWasHere", &[]).await?;
     assert_eq!(mark, 7, "the page was loaded anew");
+
+    // The next time it is said what helped the last time.
+    web.crash(3).await?;
+    browser
+        .click(&format!("{} a", id("active-incidents")))
+        .await?;
+    browser.says(&id("before"), "restarted").await?;
+    browser.picture("incident-again").await?;
+    browser
+        .says(&id("incident-state"), "healed by Steward")
+        .await?;
     nothing_complained(&browser).await
 }

@@ -23,14 +23,23 @@ pub(crate) fn active_row(app: App, incident: &Incident) -> AnyView {
     )
 }
 
-/// An incident that is over.
+/// An incident that is over, and how it ended.
 pub(crate) fn past_row(app: App, incident: &Incident) -> AnyView {
+    over(app, incident, &words::incident_state(incident))
+}
+
+/// An incident that is over, and what helped.
+pub(crate) fn earlier_row(app: App, incident: &Incident) -> AnyView {
+    over(app, incident, &words::what_helped(incident))
+}
+
+fn over(app: App, incident: &Incident, end: &str) -> AnyView {
     let (mark, at) = match (&incident.resolution, incident.resolved_at) {
         (Some(end), Some(at)) => (marks::resolution(end.kind), at),
         _ => (marks::severity(incident.severity), incident.opened_at),
     };
     let took = format::duration(at.duration_since(incident.opened_at));
-    let below = format!("{} · took {took}", words::incident_state(incident));
+    let below = format!("{end} · took {took}");
     row(incident, mark, below, text::ago(app.store, at))
 }
 

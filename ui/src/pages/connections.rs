@@ -17,6 +17,9 @@ use crate::{
     sync,
 };
 
+/// Between two looks at what passes by itself, milliseconds.
+const LOOK_AGAIN: i32 = 1_000;
+
 /// What the screen holds.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
@@ -49,12 +52,24 @@ impl Screen {
         screen
     }
 
-    /// Reads how the desktop stands.
+    /// Reads how the desktop stands; again and again, as long as it stands in a way that passes by itself.
     fn look(self) {
         spawn_local(async move {
             match desktop::state().await {
                 Ok(state) => {
-                    self.state.try_set(Some(state));
+                    let waited = self
+                        .state
+                        .try_get_untracked()
+                        .flatten()
+                        .is_some_and(|before| connect::passes(&before));
+                    let waits = connect::passes(&state);
+                    let is_over = waited && state.trouble.is_none();
+                    let is_gone = self.state.try_set(Some(state)).is_some();
+                    if is_over {
+                        sync::connect(self.app);
+                    } else if waits && !is_gone {
+                        browser::after(LOOK_AGAIN, move || self.look());
+                    }
                 }
                 Err(trouble) => {
                     self.trouble.try_set(Some(trouble));

@@ -323,7 +323,7 @@ fn before(app: App, incident: &Incident) -> AnyView {
                 .items
                 .iter()
                 .filter(|one| one.problem == problem)
-                .map(|one| incident::past_row(app, one))
+                .map(|one| incident::earlier_row(app, one))
                 .collect();
             if similar.is_empty() {
                 text::empty(

@@ -17,21 +17,36 @@ use crate::{
 /// So many things that could not be read are named.
 const UNREADABLE_SHOWN: usize = 8;
 
-/// The screen.
+/// The screen. All of it is read at once, and shown at once: so that nothing moves as its neighbours come.
 pub(super) fn page(app: App) -> AnyView {
+    let store = app.store;
+    let is_read = Memo::new(move |_| store.read(&[Part::Status], |world| world.status.is_some()));
     view! {
         <div class="page overview" data-testid="page-overview">
             <h1 class="hidden-words" tabindex="-1">
                 "Overview"
             </h1>
-            <div class="stack">{needs(app)} {health(app)} {healed(app)}</div>
-            <div class="stack">
-                {hosts(app)}
-                <section aria-label="Autonomy">
-                    {text::heading("Autonomy", None)} <div class="card">{autonomy::switch(app)}</div>
-                </section>
-                {unreadable(app)}
-            </div>
+            {move || {
+                if is_read.get() {
+                    untrack(|| parts(app))
+                } else {
+                    view! { <div class="card">{text::reading()}</div> }.into_any()
+                }
+            }}
+        </div>
+    }
+    .into_any()
+}
+
+fn parts(app: App) -> AnyView {
+    view! {
+        <div class="stack">{needs(app)} {health(app)} {healed(app)}</div>
+        <div class="stack">
+            {hosts(app)}
+            <section aria-label="Autonomy">
+                {text::heading("Autonomy", None)} <div class="card">{autonomy::switch(app)}</div>
+            </section>
+            {unreadable(app)}
         </div>
     }
     .into_any()
@@ -148,7 +163,8 @@ fn calm(app: App) -> AnyView {
 
 fn hosts(app: App) -> AnyView {
     let store = app.store;
-    let hosts = Memo::new(move |_| store.read(&[Part::Resources], attention::hosts));
+    let hosts =
+        Memo::new(move |_| store.read(&[Part::Resources, Part::Incidents], attention::hosts));
     let is_read = Memo::new(move |_| store.read(&[Part::Resources], |world| world.resources_read));
     view! {
         <section aria-label="Hosts">
@@ -238,7 +254,7 @@ fn healed(app: App) -> AnyView {
                 <For
                     each=move || healed.get()
                     key=|incident| (incident.id, incident.updated_at)
-                    children=move |healed| incident::past_row(app, &healed)
+                    children=move |healed| incident::earlier_row(app, &healed)
                 />
                 {move || {
                     healed

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use leptos::{prelude::*, task::spawn_local};
-use steward_api::{ListOffers, OfferedAction, Offers, ResourceId, ResourceIdQuery, Role};
+use steward_api::{
+    ListOffers, OfferedAction, Offers, ResourceId, ResourceIdQuery, ResourceKind, Role,
+};
 
 use crate::{
     app::App,
@@ -24,6 +26,7 @@ pub(super) fn section(
     changes: impl Fn() + Copy + Send + Sync + 'static,
 ) -> AnyView {
     let offers: Loaded<Offers> = Loaded::new();
+    let is_container = id.kind == ResourceKind::Container;
     let id = StoredValue::new(id.clone());
     let read = move || {
         offers.read(async move {
@@ -39,7 +42,7 @@ pub(super) fn section(
         (move || offers.value.get().map(|offers| list(app, &offers))).into_any()
     });
     view! {
-        <section aria-label="What may be asked for" data-testid="offers">
+        <section class="offers" class:many=is_container aria-label="What may be asked for" data-testid="offers">
             {text::heading("What may be asked for", None)} <div class="card rows">{shown}</div>
         </section>
     }

@@ -98,7 +98,11 @@ fn body(app: App, task: &Arc<Task>, known: Memo<Option<Arc<Task>>>) -> AnyView {
         <div class="columns-2">
             <div class="stack">
                 <section aria-label="Plan">
-                    {text::heading("What exactly will be done", None)}
+                    {move || {
+                        let is_over = state.get().is_some_and(TaskState::is_final);
+                        let words = if is_over { "The plan, exactly" } else { "What exactly will be done" };
+                        text::heading(words, None)
+                    }}
                     <div class="card">
                         {plan(words::plan(&task.plan))}
                         <p class="meta">

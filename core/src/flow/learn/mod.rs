@@ -43,6 +43,24 @@ impl Records {
         }
     }
 
+    /// How an action did on a resource, and anywhere, whatever it was for: what a person asks for is for no problem in particular. Of failures
+    /// in a row it says nothing.
+    pub fn of_action(&self, action: ActionName, resource: &ResourceId) -> RemedyRecord {
+        let records = self.0.iter().filter(|((_, a, _), _)| *a == action);
+        records.fold(RemedyRecord::default(), |sum, ((_, _, at), record)| {
+            let mut sum = RemedyRecord {
+                successes: sum.successes + record.successes_here,
+                failures: sum.failures + record.failures_here,
+                ..sum
+            };
+            if at == resource {
+                sum.successes_here += record.successes_here;
+                sum.failures_here += record.failures_here;
+            }
+            sum
+        })
+    }
+
     /// Learns from one outcome. `None`: there is nothing to learn from it.
     pub fn learn(
         &mut self,
@@ -127,5 +145,33 @@ mod tests {
             in_words(&records.of(problem, action, &db)),
             "This fix was never tried here; elsewhere it worked 1 of 3 times."
         );
+    }
+
+    #[test]
+    fn what_was_done_for_whatever_reason_was_done() {
+        let mut records = Records::default();
+        let (web, db) = (
+            ResourceId::container("n", "web"),
+            ResourceId::container("n", "db"),
+        );
+        let action = ActionName::RestartContainer;
+        records.learn(
+            Problem::ContainerStopped,
+            action,
+            &web,
+            StepResult::Succeeded,
+        );
+        records.learn(Problem::MemoryPressure, action, &web, StepResult::Failed);
+        records.learn(
+            Problem::ContainerStopped,
+            action,
+            &db,
+            StepResult::Succeeded,
+        );
+        let stop = ActionName::StopContainer;
+        records.learn(Problem::MemoryPressure, stop, &web, StepResult::Succeeded);
+        let record = records.of_action(action, &web);
+        assert_eq!((record.successes_here, record.failures_here), (1, 1));
+        assert_eq!((record.successes, record.failures), (2, 1));
     }
 }

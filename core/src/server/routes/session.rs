@@ -5,18 +5,21 @@
 use axum::http::HeaderValue;
 use jiff::Timestamp;
 use steward_api::{
-    Accepted, GetSession, MakeSignInLink, Nothing, Session, SignIn, SignInLink, SignInRequest,
-    SignOut,
+    Accepted, GetSession, MakeSignInLink, Nothing, Session, SignIn, SignInBy, SignInLink,
+    SignInRequest, SignOut,
 };
 use tokio::time::Instant;
 
-use crate::server::{
-    auth,
-    bind::{Answer, Call, Written},
-    error::Refusal,
-    gate, now,
-    sessions::Held,
-    tokens::Holder,
+use crate::{
+    engine::NewSession,
+    server::{
+        auth,
+        bind::{Answer, Call, Written},
+        error::Refusal,
+        gate, now,
+        sessions::Held,
+        tokens::Holder,
+    },
 };
 
 /// When a session ends, as far as it is known now; to the second, since nobody can use more.
@@ -68,7 +71,7 @@ impl Answer for SignIn {
         let (holder, latest_end, by) = match (&input.token, &input.link) {
             (Some(token), None) => {
                 let holder = auth::known(&app.tokens, &app.attempts, peer, Some(token.trim()))?;
-                (holder, None, "a token")
+                (holder, None, SignInBy::Token)
             }
             (None, Some(code)) => {
                 let opened = web.sessions.open(code.trim(), time).and_then(|opened| {
@@ -77,7 +80,7 @@ impl Answer for SignIn {
                         identity: opened.identity,
                         over: opened.token,
                     };
-                    Some((holder, opened.latest_end, "a link"))
+                    Some((holder, opened.latest_end, SignInBy::Link))
                 });
                 match opened {
                     Some(opened) => opened,
@@ -103,7 +106,15 @@ impl Answer for SignIn {
             .sessions
             .begin(&identity, &over, latest_end, time)
             .map_err(|error| no_chance(&error))?;
-        tracing::info!(%identity, %role, by, "signed in from a browser");
+        tracing::info!(%identity, %role, by = by.in_words(), "signed in from a browser");
+        app.handle
+            .record_session(NewSession {
+                identity: identity.clone(),
+                role,
+                by,
+                from: peer.map_or_else(String::new, |peer| peer.to_canonical().to_string()),
+            })
+            .await;
         let lasts = held.latest_end.saturating_duration_since(time);
         let cookie = web.sessions.cookie(&id, lasts, is_secure(&call));
         Ok(Written::of(&Session {

@@ -28,16 +28,32 @@ fn cookie(response: &Response) -> String {
 }
 
 async fn signed_in(world: &World, role: Role) -> String {
+    let before = world.asked.lock().unwrap().len();
     let response = sign_in(world, json!({"token": token(role)}))
         .send()
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
+    recorded(world, before).await;
     cookie(&response)
 }
 
 fn with(world: &World, method: &str, path: &str, cookie: &str) -> RequestBuilder {
     world.request(method, path, None).header("Cookie", cookie)
+}
+
+/// What the engine was told of the latest sign-in, as soon as it was told more than `before` things. Who signs in does not wait for it.
+async fn recorded(world: &World, before: usize) -> String {
+    let told = async {
+        loop {
+            let asked = world.asked.lock().unwrap().clone();
+            if let Some(last) = asked.get(before..).and_then(<[String]>::last) {
+                return last.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("it is not recorded")
 }
 
 async fn status(request: RequestBuilder) -> u16 {
@@ -72,6 +88,10 @@ async fn who_signs_in_with_a_token_gets_a_session_and_its_cookie() {
         ("operator", Role::Operator)
     );
     assert!(session.expires_at.unwrap() > now());
+    assert_eq!(
+        recorded(&world, 0).await,
+        "session operator operator by Token from 127.0.0.1"
+    );
     // And it is told again to whoever has the cookie.
     let again: Session = with(&world, "GET", "/api/session", &cookie)
         .send()
@@ -276,6 +296,10 @@ async fn a_link_signs_in_once_as_whoever_made_it() {
     assert_eq!(first.status(), 200);
     let session: Session = first.json().await.unwrap();
     assert_eq!(session.identity, "operator");
+    assert_eq!(
+        recorded(&world, 0).await,
+        "session operator operator by Link from 127.0.0.1"
+    );
     let second = open().await.unwrap();
     assert!(!second.headers().contains_key("set-cookie"));
     let text = second.text().await.unwrap();

@@ -145,6 +145,10 @@ pub(in crate::server) async fn engine(
                 };
                 let _ = reply.send(answer);
             }
+            Request::RecordSession(session) => note(format!(
+                "session {} {} by {:?} from {}",
+                session.identity, session.role, session.by, session.from
+            )),
             Request::Refresh => {}
         }
     }

@@ -106,7 +106,8 @@ async fn a_cookie_counts_only_for_the_agents_own_page() {
         .header("Host", "rebound.example");
     let renamed = renamed.send().await.unwrap();
     assert_eq!(problem(renamed).await, (403, ErrorCode::Forbidden));
-    assert!(world.asked.lock().unwrap().is_empty());
+    let healed = |asked: &[String]| asked.iter().any(|words| words.starts_with("heal"));
+    assert!(!healed(&world.asked.lock().unwrap()));
     let own = by_cookie().header("X-Steward-Request", "1");
     let healed = result(own.send().await.unwrap()).await;
     assert_eq!(healed["structuredContent"]["task"], 7, "{healed:#}");

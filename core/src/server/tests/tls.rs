@@ -145,6 +145,34 @@ fn a_changed_certificate_is_taken_and_a_broken_one_is_not() {
     assert_eq!(tls.fingerprint(), second);
 }
 
+#[test]
+fn the_dates_of_ones_own_certificate_are_told_before_browsers_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = now();
+    generated::ensure(dir.path(), &names(), made).unwrap();
+    let (cert, key) = generated::files(dir.path());
+    let own = Tls::from_files(&cert, &key).unwrap();
+    let days = |days: i64| made + SignedDuration::from_hours(24 * days);
+    for good in [0, 200, 349] {
+        assert_eq!(own.untimely(days(good)), None, "after {good} days");
+    }
+    let soon = own.untimely(days(355)).unwrap();
+    assert!(!soon.is_refused(), "{soon}");
+    assert!(soon.to_string().starts_with("ends soon, on 20"), "{soon}");
+    for ended in [366, 4000] {
+        let over = own.untimely(days(ended)).unwrap();
+        assert!(over.is_refused(), "{over}");
+        assert!(over.to_string().starts_with("ended on 20"), "{over}");
+        assert!(over.todo().contains("server.cert_file"), "{}", over.todo());
+    }
+    let early = own.untimely(days(-3)).unwrap();
+    assert!(early.is_refused(), "{early}");
+    assert!(early.to_string().contains("not good before"), "{early}");
+    // One made here is made anew by itself: nobody has to see to it.
+    let made_here = Tls::made_before(dir.path()).unwrap().unwrap();
+    assert_eq!(made_here.untimely(days(366)), None);
+}
+
 async fn world(dir: &Path) -> (World, reqwest::Client, String) {
     let tls = Tls::generated(dir, names()).unwrap();
     let pem = std::fs::read(tls.cert_file()).unwrap();

@@ -4,6 +4,7 @@
 //! key, take one that others can read, or end a running server because a new file is broken: the certificate before it goes on.
 
 mod generated;
+mod lifetime;
 mod listener;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -21,14 +23,17 @@ use rustls::{
     sign::CertifiedKey,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
-use self::listener::TlsListener;
+pub use self::lifetime::Untimely;
 pub(super) use self::listener::send_at_once;
+use self::{lifetime::Lifetime, listener::TlsListener};
 use super::now;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(60);
+/// How often is said that a certificate's dates are wrong, while nothing else changes.
+const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// No certificate is longer, with all that stand between it and its authority. Bytes.
 const LONGEST_FILE: u64 = 1024 * 1024;
 
@@ -118,6 +123,7 @@ struct Inner {
 struct Loaded {
     certified: Arc<CertifiedKey>,
     fingerprint: String,
+    lifetime: Option<Lifetime>,
     stamps: [Option<SystemTime>; 2],
 }
 
@@ -175,6 +181,14 @@ impl Tls {
         self.loaded().fingerprint
     }
 
+    /// What is wrong now with the dates of the user's certificate, if anything. One made here is renewed by itself.
+    pub fn untimely(&self, now: Timestamp) -> Option<Untimely> {
+        (self.0.source == Source::Files)
+            .then(|| self.loaded().lifetime)
+            .flatten()
+            .and_then(|lifetime| lifetime.untimely(now))
+    }
+
     /// The file of the certificate.
     pub fn cert_file(&self) -> &Path {
         &self.0.cert
@@ -203,7 +217,19 @@ impl Tls {
     /// Looks at the files now and then, for ever.
     async fn follow(self) {
         let mut said: Option<String> = None;
+        let mut warned: Option<(Untimely, Instant)> = None;
         loop {
+            let untimely = self.untimely(now());
+            warned = warned
+                .filter(|(before, at)| Some(*before) == untimely && at.elapsed() < WARN_AGAIN);
+            if let (Some(untimely), None) = (untimely, warned) {
+                warned = Some((untimely, Instant::now()));
+                tracing::warn!(
+                    file = %self.cert_file().display(),
+                    todo = untimely.todo(),
+                    "the TLS certificate {untimely}"
+                );
+            }
             tokio::time::sleep(LOOK).await;
             let tls = self.clone();
             // The files may be on a disk that answers slowly.
@@ -279,6 +305,7 @@ fn load(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     let private = private_key(key)?;
     let provider: CryptoProvider = ring::default_provider();
     let fingerprint = chain.first().map(fingerprint).unwrap_or_default();
+    let lifetime = chain.first().and_then(Lifetime::of);
     let certified = CertifiedKey::from_der(chain, private, &provider).map_err(|error| {
         let malformed = |what, path: &Path, right| TlsError::Malformed {
             what,
@@ -298,6 +325,7 @@ fn load(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     Ok(Loaded {
         certified: Arc::new(certified),
         fingerprint,
+        lifetime,
         stamps,
     })
 }
