@@ -302,15 +302,16 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
         made.actuators
             .push(Arc::new(host::HostActuator::new(config)));
         if config.host.enabled {
+            made.probes.host = Some(Arc::new(host::HostLook::default()));
             made.sources
                 .push(Arc::new(host::HostSource::new(config, Arc::clone(&clock))));
         }
         if config.network.enabled {
-            made.sources.push(Arc::new(network::NetworkSource::new(
-                config,
-                Arc::clone(&clock),
-            )));
+            let network = Arc::new(network::NetworkSource::new(config, Arc::clone(&clock)));
+            made.probes.names = Some(Arc::clone(&network) as Arc<dyn crate::ports::NameProbe>);
+            made.sources.push(network);
         }
+        made.probes.certificates = Some(Arc::new(http::TlsProbe::default()));
         made.sources.push(Arc::new(http::HttpSource::new(
             config,
             Arc::clone(&clock),

@@ -1,7 +1,7 @@
-//! The host's gauges: processor, memory, load, and the heaviest processes while one of the first two is high.
+//! The host's gauges: processor, memory, load, and the heaviest processes while one of the first two is high, or when somebody asks.
 //!
 //! What flows through: readings of the system out. What it never does: read a process's arguments, or read the processes at all while
-//! the host is at ease.
+//! the host is at ease and nobody asks.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,6 +13,8 @@ use sysinfo::{
     CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, ProcessRefreshKind,
     ProcessesToUpdate, System,
 };
+
+use crate::ports::BusyProcesses;
 
 /// From this use of the processor or the memory on, percent, it is worth knowing who uses it.
 pub(super) const HIGH_PERCENT: f64 = 80.0;
@@ -130,6 +132,27 @@ pub(super) async fn top_processes(
     cpu_high: bool,
     memory_high: bool,
 ) -> Result<Vec<ProcessUse>, String> {
+    Ok(heaviest(processes().await?, cpu_high, memory_high))
+}
+
+/// The `most` busiest processes by processor, and by memory.
+///
+/// # Errors
+/// In words.
+pub(super) async fn busiest(most: usize) -> Result<BusyProcesses, String> {
+    let mut all = processes().await?;
+    all.sort_by(|a, b| b.cpu_percent.total_cmp(&a.cpu_percent));
+    let by_processor = all.iter().take(most).cloned().collect();
+    all.sort_by_key(|process| std::cmp::Reverse(process.memory_bytes));
+    all.truncate(most);
+    Ok(BusyProcesses {
+        by_processor,
+        by_memory: all,
+    })
+}
+
+/// All processes, with their use of the processor over [`BETWEEN_LOOKS`].
+async fn processes() -> Result<Vec<ProcessUse>, String> {
     let broke_off = |error| format!("the reading of the processes broke off: {error}");
     let first = tokio::task::spawn_blocking(|| {
         // Made anew each time and dropped afterwards, so that it holds no memory while the host is at ease.
@@ -141,17 +164,15 @@ pub(super) async fn top_processes(
     tokio::time::sleep(BETWEEN_LOOKS).await;
     tokio::task::spawn_blocking(move || {
         look(&mut system);
-        let all = system
-            .processes()
-            .values()
+        let processes = system.processes().values();
+        processes
             .map(|process| ProcessUse {
                 pid: process.pid().as_u32(),
                 name: process.name().to_string_lossy().into_owned(),
                 cpu_percent: f64::from(process.cpu_usage()),
                 memory_bytes: process.memory(),
             })
-            .collect();
-        heaviest(all, cpu_high, memory_high)
+            .collect()
     })
     .await
     .map_err(broke_off)

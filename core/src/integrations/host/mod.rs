@@ -1,6 +1,7 @@
 //! The host that the agent runs on: processor, memory, load, disks, failed systemd units; and the actions that change the host itself.
 //!
-//! What flows through: gauges, mount points and failed units come out as one [`Observation`](crate::ports::Observation); permits for
+//! What flows through: gauges, mount points and failed units come out as one [`Observation`](crate::ports::Observation), the busiest
+//! processes and what listens on demand; permits for
 //! vacuuming the journal, restarting a unit or the Docker daemon, and running an allowed script go in. What it never does: judge a
 //! threshold (the rules do), read a process's arguments, run a program through a shell, or wait for a file system that hangs.
 
@@ -8,13 +9,16 @@ pub(crate) mod act;
 mod disks;
 mod gauges;
 pub(crate) mod observe;
+mod probe;
 mod program;
+mod sockets;
 mod systemd;
 
 pub mod rules;
 
 pub use act::HostActuator;
 pub use observe::HostSource;
+pub use probe::HostLook;
 
 #[cfg(test)]
 mod tests;

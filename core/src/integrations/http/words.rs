@@ -47,7 +47,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
     of_connection(error).map(str::to_owned)
 }
 
-fn tls(error: &rustls::Error) -> String {
+pub(super) fn tls(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(certificate) = error else {
         return format!("TLS failed: {error}");
     };

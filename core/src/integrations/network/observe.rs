@@ -25,7 +25,9 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     config::{Config, Network},
-    ports::{Cadence, Clock, Coverage, Depth, Observation, Source, SourceError},
+    ports::{
+        Cadence, Clock, Coverage, Depth, NameProbe, Observation, ResolvedName, Source, SourceError,
+    },
 };
 
 /// The source's name.
@@ -94,7 +96,7 @@ impl NetworkSource {
     }
 
     /// A resolver made for this one reading, so that no answer can be an old one.
-    async fn resolver(&self) -> Result<TokioResolver, String> {
+    async fn resolver(&self, hosts: ResolveHosts) -> Result<TokioResolver, String> {
         let (config, mut options) = match &self.resolving {
             Resolving::Given(given) => (**given).clone(),
             Resolving::File(path) => {
@@ -105,7 +107,7 @@ impl NetworkSource {
             }
         };
         options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
+        options.use_hosts_file = hosts;
         // The second question is asked only where the first has no answer.
         options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
         // A datagram may get lost: two tries within the limit.
@@ -119,6 +121,13 @@ impl NetworkSource {
 
     async fn resolve(&self, resolver: &TokioResolver, name: &str) -> Result<Duration, String> {
         let began = Instant::now();
+        self.addresses(resolver, name)
+            .await
+            .map(|_| began.elapsed())
+    }
+
+    /// The addresses of a name, at least one.
+    async fn addresses(&self, resolver: &TokioResolver, name: &str) -> Result<Vec<IpAddr>, String> {
         // A name with a dot is meant as it stands; one without is left to the search domains.
         let absolute = name.contains('.');
         let mut question =
@@ -126,8 +135,13 @@ impl NetworkSource {
         question.set_fqdn(absolute);
         match timeout(self.limit(), resolver.lookup_ip(question)).await {
             Err(_) => Err(self.too_late()),
-            Ok(Ok(addresses)) if addresses.iter().next().is_some() => Ok(began.elapsed()),
-            Ok(Ok(_)) => Err("it has no address".to_owned()),
+            Ok(Ok(answer)) => {
+                let addresses: Vec<_> = answer.iter().collect();
+                if addresses.is_empty() {
+                    return Err("it has no address".to_owned());
+                }
+                Ok(addresses)
+            }
             Ok(Err(error)) => Err(self.dns_words(&error)),
         }
     }
@@ -167,7 +181,7 @@ impl NetworkSource {
         if self.settings.dns_names.is_empty() {
             return None;
         }
-        let resolver = match self.resolver().await {
+        let resolver = match self.resolver(ResolveHosts::Never).await {
             Ok(resolver) => resolver,
             Err(error) => {
                 let resource = self.resource(
@@ -316,6 +330,28 @@ impl Source for NetworkSource {
             versions: BTreeMap::new(),
             recheck_in: (!well).then_some(RECHECK),
         })
+    }
+}
+
+#[async_trait]
+impl NameProbe for NetworkSource {
+    async fn resolve(&self, names: &[String]) -> Vec<ResolvedName> {
+        // As programs here resolve them: what stands in the hosts file counts.
+        let resolver = self.resolver(ResolveHosts::Always).await;
+        let resolver = &resolver;
+        join_all(names.iter().map(|name| async move {
+            let began = Instant::now();
+            let addresses = match resolver {
+                Ok(resolver) => self.addresses(resolver, name).await,
+                Err(error) => Err(error.clone()),
+            };
+            ResolvedName {
+                name: name.clone(),
+                addresses,
+                took: began.elapsed(),
+            }
+        }))
+        .await
     }
 }
 

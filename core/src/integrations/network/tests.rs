@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use super::{NetworkSource, observe::Resolving};
 use crate::{
     config::Config,
-    ports::{Clock, Coverage, Depth, Observation, Source},
+    ports::{Clock, Coverage, Depth, NameProbe as _, Observation, Source},
 };
 
 struct Fixed;
@@ -274,4 +274,24 @@ async fn one_part_needs_the_other_by_how_the_places_are_given() {
             ("outside".to_owned(), vec!["dns".to_owned()])
         ]
     );
+}
+
+#[tokio::test]
+async fn names_are_resolved_on_demand_and_each_says_what_came_of_it() {
+    let (server, asked) = dns_server(Manner::Knows).await;
+    let source = source(&[], &[], Some(server));
+    let names = ["good.example".to_owned(), "gone.example".to_owned()];
+    let resolved = source.resolve(&names).await;
+    assert_eq!(
+        resolved.iter().map(|one| &one.name).collect::<Vec<_>>(),
+        names.iter().collect::<Vec<_>>()
+    );
+    let address: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+    assert_eq!(resolved[0].addresses, Ok(vec![address]));
+    let error = resolved[1].addresses.clone().unwrap_err();
+    assert!(error.contains("no such name"), "{error}");
+    let before = asked.load(Ordering::SeqCst);
+    source.resolve(&names).await;
+    assert!(asked.load(Ordering::SeqCst) > before, "never from a cache");
+    assert_eq!(source.resolve(&[]).await, []);
 }

@@ -112,6 +112,16 @@ enum Check {
     Suspect(Suspect),
 }
 
+impl Check {
+    /// The name of the database.
+    fn name(&self) -> &str {
+        match self {
+            Self::Configured { target, .. } => &target.name,
+            Self::Suspect(suspect) => &suspect.container,
+        }
+    }
+}
+
 impl PostgresSource {
     /// A source for the configured servers and those among the candidates.
     pub fn new(config: &Config, clock: Arc<dyn Clock>, candidates: Candidates) -> Self {
@@ -390,6 +400,20 @@ impl Source for PostgresSource {
         // A container is asked twice where it does not answer at the address that is known; a server with which TLS fails is looked up
         // and asked again.
         self.limit.saturating_mul(3).saturating_mul(rounds) + MARGIN
+    }
+
+    async fn read_one(&self, resource: &ResourceId) -> Result<Option<Resource>, SourceError> {
+        if resource.node != self.node || resource.kind != ResourceKind::Database {
+            return Ok(None);
+        }
+        let check = self
+            .checks()
+            .into_iter()
+            .find(|check| check.name() == resource.name);
+        match check {
+            Some(check) => Ok(self.read(check).await.map(|(resource, _)| resource)),
+            None => Ok(None),
+        }
     }
 
     async fn observe(&self, _depth: Depth) -> Result<Observation, SourceError> {

@@ -10,7 +10,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
-use steward_api::{DatabaseFacts, Facts, Health, Metric, Resource};
+use steward_api::{DatabaseFacts, Facts, Health, Metric, Resource, ResourceId, ResourceKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -122,6 +122,17 @@ async fn a_server_with_a_url_tells_its_version_and_connections_until_it_is_full(
     let observation = observe(&source).await;
     assert_eq!(observation.recheck_in, None);
     assert_eq!(observation.unreadable, []);
+    let alone = source.read_one(&observation.resources[0].id).await.unwrap();
+    let alone = alone.expect("it is one of this source's");
+    assert_eq!(alone.id, observation.resources[0].id);
+    assert_eq!(facts(&alone).connected, Some(true));
+    for stranger in [
+        ResourceId::new("atlas", ResourceKind::Database, "stranger"),
+        ResourceId::container("atlas", "admin"),
+        ResourceId::new("boreas", ResourceKind::Database, "admin"),
+    ] {
+        assert_eq!(source.read_one(&stranger).await.unwrap(), None);
+    }
     for database in &observation.resources {
         assert_eq!(database.health, Health::Healthy, "{database:?}");
         let facts = facts(database);

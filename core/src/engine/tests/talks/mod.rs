@@ -1,6 +1,7 @@
 //! Conversations: journaled in order, stopped and tried again, and never able to bring anything about by themselves.
 
 mod conversation;
+mod house;
 mod property;
 mod proposals;
 
@@ -20,7 +21,10 @@ use tokio::sync::Notify;
 use super::fakes::{FakeActuator, FakeSource, Rig, caller, folder, made_of, now, quick, until};
 use crate::{
     config::Config,
-    ports::{Advisor, AdvisorError, Archive, Consultation, Draft, House, Proposed, Scribe, Talk},
+    ports::{
+        Advisor, AdvisorError, Archive, Consultation, Draft, House, Looked, Lookup, Proposed,
+        Scribe, Sight, Talk,
+    },
 };
 
 /// One thing that the scripted specialists do.
@@ -29,6 +33,10 @@ enum Act {
     Say(Box<Draft>),
     /// Show what is being written.
     Write(&'static str),
+    /// Look at something.
+    Look(Lookup),
+    /// See what may be proposed for a resource.
+    Offers(ResourceId),
     /// Wait for the test to let them go on.
     Pause(Arc<Notify>),
     /// Do nothing for ever.
@@ -47,6 +55,8 @@ struct Scripted {
     asked: Mutex<Vec<Talk>>,
     /// What they were told when they said something.
     heard: Mutex<Vec<Result<Message, String>>>,
+    /// What they saw.
+    looked: Mutex<Vec<Result<Looked, String>>>,
     is_off: bool,
 }
 
@@ -125,7 +135,7 @@ impl Advisor for Scripted {
     async fn converse(
         &self,
         talk: &Talk,
-        _: &dyn House,
+        house: &dyn House,
         scribe: &dyn Scribe,
     ) -> Result<(), AdvisorError> {
         self.asked.lock().unwrap().push(talk.clone());
@@ -148,6 +158,20 @@ impl Advisor for Scripted {
                         text: text.to_owned(),
                     }),
                 ),
+                Act::Look(lookup) => {
+                    let looked = house.look(&lookup).await;
+                    self.looked.lock().unwrap().push(looked);
+                }
+                Act::Offers(id) => {
+                    let offers = house.offers(&id).await.map(|offers| Looked {
+                        lines: offers
+                            .iter()
+                            .map(|offer| offer.action.to_string())
+                            .collect(),
+                        sight: Sight::General,
+                    });
+                    self.looked.lock().unwrap().push(offers);
+                }
                 Act::Pause(until) => until.notified().await,
                 Act::Hang => std::future::pending().await,
                 Act::Fail(why) => return Err(AdvisorError::NoAnswer(why.to_owned())),
@@ -216,6 +240,14 @@ async fn stage(scripts: Vec<Vec<Act>>, change: impl FnOnce(&mut Config)) -> Stag
 }
 
 async fn stage_with(advisor: Arc<Scripted>, change: impl FnOnce(&mut Config)) -> Stage {
+    stage_probed(advisor, crate::ports::Probes::default(), change).await
+}
+
+async fn stage_probed(
+    advisor: Arc<Scripted>,
+    probes: crate::ports::Probes,
+    change: impl FnOnce(&mut Config),
+) -> Stage {
     let folder = folder();
     let source = FakeSource::new("docker").runs("web").runs("db");
     let actuator = FakeActuator::new(&source);
@@ -224,7 +256,13 @@ async fn stage_with(advisor: Arc<Scripted>, change: impl FnOnce(&mut Config)) ->
     let rig = Rig::begin_advised(
         folder.path(),
         config,
-        made_of(vec![Arc::clone(&source)], Arc::clone(&actuator)),
+        {
+            let made = made_of(vec![Arc::clone(&source)], Arc::clone(&actuator));
+            Box::new(move |config: &Config| crate::engine::Integrations {
+                probes: probes.clone(),
+                ..made(config)
+            })
+        },
         Arc::clone(&advisor) as Arc<dyn Advisor>,
     )
     .await;
