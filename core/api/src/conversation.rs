@@ -183,6 +183,26 @@ pub struct ConversationDetail {
     pub progress: Progress,
 }
 
+impl ConversationDetail {
+    /// What came of a question: the answer, or why there is none; absent where neither came. That one specialist tells another that it
+    /// could not look is not the end of it.
+    pub fn last_word(&self, question: u32) -> Option<&Message> {
+        let asker = self
+            .messages
+            .iter()
+            .find(|message| message.number == question)
+            .map(|message| message.from.as_str());
+        self.messages.iter().rev().find(|message| {
+            message.number > question
+                && match message.kind {
+                    MessageKind::Answer => true,
+                    MessageKind::Failure => asker.is_none_or(|asker| message.to == asker),
+                    _ => false,
+                }
+        })
+    }
+}
+
 /// The query of the list of conversations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

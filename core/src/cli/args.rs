@@ -10,6 +10,7 @@ use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskStat
 use super::{
     deed::DoArgs,
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
+    talk::{AskArgs, ConversationsArgs},
     tokens::TokenCommand,
 };
 
@@ -19,6 +20,7 @@ Getting started:
   steward up                    run the agent here
   steward status                what runs, and what needs you
   steward show nginx            the whole story of one thing
+  steward ask \"How are we?\"     an answer in words, where there is a language model
 
 Exit codes:
   0  done
@@ -29,7 +31,7 @@ Exit codes:
   5  refused: answered already, expired, the plan changed, nothing to do, withheld
   6  not allowed: no valid token, or its role does not suffice
   7  the database or the container engine is not available
-  130  interrupted; what the agent does goes on";
+  130  interrupted; what the agent does goes on, but for an answer (`ask`), which is stopped";
 
 /// Looks after a homelab: watches, explains, heals what is safe, asks for the rest.
 #[derive(Debug, Parser)]
@@ -207,6 +209,24 @@ pub(crate) enum Command {
     /// What follows from it is decided by policy and guards as ever.
     #[command(after_help = "Example:\n  steward choose 12 model:ollama")]
     Choose(ChooseArgs),
+    /// Ask about the house in your own words
+    ///
+    /// Jarvis Prime has the specialists look, answers with what they looked at, and may propose what could be done. What is proposed is a
+    /// task that waits for your yes, whatever the autonomy is. Ctrl-C stops the answer.
+    #[command(
+        after_help = "Example:\n  steward ask \"Why is my database slow?\"\n  steward ask --about-incident 12 \"What happened here?\" --sources\n  steward ask --conversation 7 \"And what can be done about it?\""
+    )]
+    Ask(AskArgs),
+    /// List conversations with specialists, or show one
+    #[command(
+        after_help = "Example:\n  steward conversations\n  steward conversations 7 --sources\n  steward conversations --incident 12"
+    )]
+    Conversations(ConversationsArgs),
+    /// List the specialists: whom you can ask about what, and what they work on now
+    #[command(
+        after_help = "Example:\n  steward specialists\n  steward ask --to Athena \"How full is the database?\""
+    )]
+    Specialists,
     /// Make a link that signs a browser in to the control center, once
     ///
     /// As whoever the token belongs to, within ten minutes. Whoever opens the link first is signed in, so keep it to yourself.

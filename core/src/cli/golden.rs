@@ -8,7 +8,7 @@ use steward_api::{JournalVerification, Page};
 
 use super::{answer, events, lists, output::Screen, samples, show, status, story};
 
-fn screen(width: Option<u16>, color: bool) -> Screen {
+pub(super) fn screen(width: Option<u16>, color: bool) -> Screen {
     Screen {
         color,
         width,
@@ -19,7 +19,7 @@ fn screen(width: Option<u16>, color: bool) -> Screen {
 }
 
 #[track_caller]
-fn golden(name: &str, shown: &str) {
+pub(super) fn golden(name: &str, shown: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("src/cli/golden")
         .join(name);
@@ -32,7 +32,7 @@ fn golden(name: &str, shown: &str) {
     assert_eq!(shown, expected, "{} differs; see golden.rs", path.display());
 }
 
-const NARROW: Option<u16> = Some(80);
+pub(super) const NARROW: Option<u16> = Some(80);
 
 #[test]
 fn status_on_a_bad_day() {

@@ -25,6 +25,7 @@ mod show;
 mod sign_in;
 mod status;
 mod story;
+mod talk;
 mod tokens;
 
 use std::process::ExitCode;
@@ -162,6 +163,9 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Models { command } => models::models(context, command.as_ref()).await,
         Command::Diagnose(args) => models::diagnose(context, args).await,
         Command::Choose(args) => models::choose(context, args).await,
+        Command::Ask(args) => talk::ask(context, args).await,
+        Command::Conversations(args) => talk::conversations(context, args).await,
+        Command::Specialists => talk::specialists(context).await,
         Command::SignIn => sign_in::sign_in(context).await,
         Command::Mcp => Box::pin(mcp::mcp(context)).await,
         Command::Token { command } => tokens::token(context, command).await,

@@ -112,6 +112,8 @@ impl Question {
             "approve_task",
             "reject_task",
             "heal_container",
+            "process_any_task",
+            "get_conversation",
         ] {
             ensure!(
                 tools.contains(&name.to_owned()),

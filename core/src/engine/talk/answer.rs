@@ -125,7 +125,12 @@ impl State {
         else {
             return Err("the answer is over, or was stopped".to_owned());
         };
-        let ends = matches!(draft.kind, MessageKind::Answer | MessageKind::Failure);
+        // A specialist who could not look says so to whoever sent it, and the others go on.
+        let ends = match draft.kind {
+            MessageKind::Answer => true,
+            MessageKind::Failure => draft.to == answering.asker,
+            _ => false,
+        };
         if draft.kind == MessageKind::Question {
             return Err("only people ask questions".to_owned());
         }

@@ -9,6 +9,7 @@ mod incidents;
 mod journal;
 mod metrics;
 mod resources;
+mod talk;
 mod tasks;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ enum Effect {
     Releases,
     /// It settles a question; the world is left alone. Once: a second call is refused.
     Settles,
+    /// It says something, which may lead to proposals. The world is left alone, and a second call says it again.
+    Talks,
     /// It has something done, and a second call may have it done again.
     Acts,
 }
@@ -44,7 +47,7 @@ impl Effect {
             Some(title.to_owned()),
             Some(self == Self::Reads),
             Some(matches!(self, Self::Releases | Self::Acts)),
-            Some(self != Self::Acts),
+            Some(!matches!(self, Self::Acts | Self::Talks)),
             // Only what this agent looks after.
             Some(false),
         )
@@ -158,6 +161,9 @@ impl Toolbox {
             Entry::of::<tasks::ListTasks>(),
             Entry::of::<tasks::GetTask>(),
             Entry::of::<journal::ListJournal>(),
+            Entry::of::<talk::ListConversations>(),
+            Entry::of::<talk::GetConversation>(),
+            Entry::of::<talk::ProcessAnyTask>(),
             Entry::of::<tasks::ApproveTask>(),
             Entry::of::<tasks::RejectTask>(),
             Entry::of::<deeds::ListActions>(),

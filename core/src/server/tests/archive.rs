@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{
-    CallQuery, CallResult, CallTexts, Channel, Conversation, ConversationId, ConversationQuery,
-    JARVIS_PRIME, Message, MessageKind, ModelCall, ModelClass, Page, Purpose, RecordedCall,
+    ActionName, CallQuery, CallResult, CallTexts, Channel, Conversation, ConversationId,
+    ConversationQuery, JARVIS_PRIME, Message, MessageKind, ModelCall, ModelClass, Page, Proposal,
+    Purpose, RecordedCall, TaskId,
 };
 
 use crate::ports::{Archive, StoreError};
@@ -45,8 +46,8 @@ pub(in crate::server) fn conversation() -> Conversation {
         task: None,
         started_at: Timestamp::UNIX_EPOCH,
         last_at: Timestamp::UNIX_EPOCH,
-        messages: 1,
-        tasks: Vec::new(),
+        messages: 2,
+        tasks: vec![TaskId(1)],
     }
 }
 
@@ -64,6 +65,26 @@ fn question() -> Message {
         proposals: Vec::new(),
         unchecked: Vec::new(),
         model: None,
+    }
+}
+
+fn answer() -> Message {
+    Message {
+        number: 2,
+        from: JARVIS_PRIME.to_owned(),
+        to: "oskar".to_owned(),
+        kind: MessageKind::Answer,
+        text: "It waits for the lock.".to_owned(),
+        reply_to: Some(1),
+        proposals: vec![Proposal {
+            resource: super::fixture::id("atlas/container/db"),
+            action: ActionName::RestartContainer,
+            reason: "It lets go of the lock.".to_owned(),
+            task: Some(TaskId(1)),
+            refused: None,
+        }],
+        model: Some("small".to_owned()),
+        ..question()
     }
 }
 
@@ -128,8 +149,13 @@ impl Archive for Shelf {
         before: Option<u32>,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        let is_asked = id.0 == 1 && limit > 0 && before.is_none_or(|before| before > 1);
-        Ok(is_asked.then(question).into_iter().collect())
+        if id.0 != 1 {
+            return Ok(Vec::new());
+        }
+        let mut messages = vec![question(), answer()];
+        messages.retain(|message| before.is_none_or(|before| message.number < before));
+        messages.truncate(limit as usize);
+        Ok(messages)
     }
 
     async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError> {

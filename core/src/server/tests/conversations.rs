@@ -35,7 +35,7 @@ async fn conversations_are_listed_and_shown() {
     let detail: ConversationDetail =
         serde_json::from_value(world.json("/api/conversations/1").await).unwrap();
     assert_eq!(detail.conversation.id, ID);
-    assert_eq!(detail.messages.len(), 1);
+    assert_eq!(detail.messages.len(), 2);
     assert_eq!((detail.progress.version, detail.progress.busy), (0, false));
     for path in ["/api/conversations/6", "/api/conversations/6/progress"] {
         let missing = world.get(path).await;

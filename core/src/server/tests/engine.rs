@@ -115,7 +115,7 @@ pub(in crate::server) async fn engine(
                 ));
                 let _ = reply.send(Ok(Said {
                     conversation: request.conversation.unwrap_or(ConversationId(1)),
-                    number: 2,
+                    number: 1,
                 }));
             }
             Request::StopAnswer {

@@ -170,6 +170,7 @@ async fn versions_with_and_without_a_handshake_are_spoken() {
 async fn tools_teach_and_are_shown_to_whom_they_are_allowed() {
     let world = World::new().await;
     let acting = [
+        "process_any_task",
         "approve_task",
         "reject_task",
         "ask_for_action",
@@ -456,4 +457,36 @@ async fn a_yes_needs_the_role_and_the_plan_and_is_recorded_as_what_it_is() {
     let other = json!({"id": 3, "plan_hash": "0123"});
     let (refused, why) = called(&world, Role::Operator, "reject_task", other).await;
     assert_eq!((refused, &why["code"]), (true, &json!("plan_changed")));
+}
+
+#[tokio::test]
+async fn a_request_in_words_goes_the_way_of_the_contract() {
+    let world = World::new().await;
+    let request = json!({"request": "Why is the door slow?"});
+    let (refused, why) = called(&world, Role::Viewer, "process_any_task", request.clone()).await;
+    assert!(refused, "{why:#}");
+    assert_eq!(why["code"], "forbidden");
+    assert!(world.asked.lock().unwrap().is_empty());
+
+    let (failed, answer) = called(&world, Role::Operator, "process_any_task", request).await;
+    assert!(!failed, "{answer:#}");
+    assert_eq!(answer["answer"], "It waits for the lock.");
+    let proposal = &answer["proposals"][0];
+    assert_eq!(proposal["task"], 1);
+    let task = world.json("/api/agents/tasks/1").await;
+    assert_eq!(proposal["plan_hash"], task["plan_hash"], "{answer:#}");
+    let asked = world.asked.lock().unwrap().clone();
+    assert!(asked[0].contains("channel: Mcp"), "{asked:?}");
+
+    let viewer = Role::Viewer;
+    let (_, list) = called(&world, viewer, "list_conversations", json!({})).await;
+    assert_eq!(list["conversations"][0]["title"], "Why is the door slow?");
+    let (_, one) = called(&world, viewer, "get_conversation", json!({"id": 1})).await;
+    assert_eq!(one["messages"].as_array().unwrap().len(), 2);
+    assert_eq!(one["busy"], false);
+    let (refused, why) = called(&world, viewer, "get_conversation", json!({"id": 9})).await;
+    assert!(
+        refused && why["code"] == "conversation_not_found",
+        "{why:#}"
+    );
 }

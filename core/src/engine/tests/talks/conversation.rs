@@ -261,7 +261,11 @@ async fn what_goes_wrong_is_said_in_words_with_what_to_do() {
         vec![Act::Fail("it spoke in riddles")],
         vec![Act::Panic],
         vec![say("Athena", JARVIS_PRIME, MessageKind::Report, "Hm.")],
-        vec![answer("Yes."), Act::Fail("too late")],
+        vec![
+            say("Athena", JARVIS_PRIME, MessageKind::Failure, "No log."),
+            answer("Yes."),
+            Act::Fail("too late"),
+        ],
     ];
     let stage = stage(scripts, |_| {}).await;
     for words in [
