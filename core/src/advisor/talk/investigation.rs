@@ -77,7 +77,9 @@ impl Turn<'_> {
         may_consult: bool,
     ) -> BoxFuture<'b, Result<Reported, AdvisorError>> {
         async move {
-            let first = looks::first(who, task, &self.inventory, self.talk.incident.as_ref());
+            // Whoever hands a task on may leave out what the person named.
+            let about = format!("{task}\n{}", self.talk.question.text);
+            let first = looks::first(who, &about, &self.inventory, self.talk.incident.as_ref());
             let mut seen = join_all(first.into_iter().map(|lookup| self.look(who, lookup))).await;
             self.look_further(who, task, &mut seen).await;
             let offers = self.offers(who, &seen).await;
