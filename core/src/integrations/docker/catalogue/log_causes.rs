@@ -246,8 +246,8 @@ static LOG_SET: LazyLock<RegexSet> = LazyLock::new(|| {
 pub(super) struct LogPatterns;
 
 impl Pattern for LogPatterns {
-    fn id(&self) -> &str {
-        "log"
+    fn entries(&self) -> Vec<&'static str> {
+        LOG_CAUSES.iter().map(|cause| cause.id).collect()
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -275,15 +275,12 @@ impl Pattern for LogPatterns {
             })
             .max_by_key(|(cause, ..)| cause.confidence)?;
         Some(CatalogueMatch {
+            entry: cause.id,
             cause: cause.cause.to_owned(),
             action: cause.action,
             urgency: cause.urgency,
             confidence: cause.confidence,
-            reasoning: format!(
-                "{} says so in its {source} ({})",
-                case.resource.id.short(),
-                cause.id
-            ),
+            reasoning: format!("{} says so in its {source}", case.resource.id.short()),
             evidence: vec![Evidence::new(source, line.clone())],
             advice: cause.advice.to_owned(),
         })

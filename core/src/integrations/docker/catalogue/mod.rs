@@ -29,13 +29,14 @@ pub fn catalogue() -> Vec<Box<dyn Pattern>> {
 struct FailingDependency;
 
 impl Pattern for FailingDependency {
-    fn id(&self) -> &str {
-        "failing-dependency"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["failing-dependency"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
         let dependency = case.failing_dependencies.first()?;
         Some(CatalogueMatch {
+            entry: "failing-dependency",
             cause: format!(
                 "{}, which it depends on, does not work",
                 dependency.id.short()
@@ -62,8 +63,8 @@ impl Pattern for FailingDependency {
 struct EngineWasAway;
 
 impl Pattern for EngineWasAway {
-    fn id(&self) -> &str {
-        "engine-was-away"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["engine-was-away"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -72,6 +73,7 @@ impl Pattern for EngineWasAway {
             return None;
         }
         Some(CatalogueMatch {
+            entry: "engine-was-away",
             cause: "It ended with its engine, and the engine did not start it again".to_owned(),
             action: Some(ActionName::RestartContainer),
             urgency: Urgency::High,
@@ -89,8 +91,8 @@ impl Pattern for EngineWasAway {
 struct OutOfMemory;
 
 impl Pattern for OutOfMemory {
-    fn id(&self) -> &str {
-        "oom-killed"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["oom-killed"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -116,6 +118,7 @@ impl Pattern for OutOfMemory {
             ),
         };
         Some(CatalogueMatch {
+            entry: "oom-killed",
             cause,
             // What goes on after a part of it was killed needs room, not a restart.
             action: match (case.is_down(), limit) {
@@ -137,8 +140,8 @@ impl Pattern for OutOfMemory {
 struct Loop;
 
 impl Pattern for Loop {
-    fn id(&self) -> &str {
-        "restart-loop"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["restart-loop"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -154,6 +157,7 @@ impl Pattern for Loop {
             .map(|death| death.exit_code.to_string())
             .collect();
         Some(CatalogueMatch {
+            entry: "restart-loop",
             cause: "It can't start: each start ends the same way".to_owned(),
             action: None,
             urgency: Urgency::High,
@@ -173,8 +177,8 @@ impl Pattern for Loop {
 struct ExitCode;
 
 impl Pattern for ExitCode {
-    fn id(&self) -> &str {
-        "exit-code"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["exit-code"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -240,6 +244,7 @@ impl Pattern for ExitCode {
             ),
         };
         Some(CatalogueMatch {
+            entry: "exit-code",
             cause: cause.to_owned(),
             action,
             urgency: Urgency::High,
@@ -257,8 +262,8 @@ impl Pattern for ExitCode {
 struct HealthCheck;
 
 impl Pattern for HealthCheck {
-    fn id(&self) -> &str {
-        "health-check"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["health-check"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -277,6 +282,7 @@ impl Pattern for HealthCheck {
                     || output.to_lowercase().contains("timed out")
             });
         Some(CatalogueMatch {
+            entry: "health-check",
             cause: if hangs { "It hangs: it runs but does not answer in time" } else { "It runs but does not work" }.to_owned(),
             action: Some(ActionName::RestartContainer),
             urgency: Urgency::High,
@@ -291,8 +297,8 @@ impl Pattern for HealthCheck {
 struct Pressure;
 
 impl Pattern for Pressure {
-    fn id(&self) -> &str {
-        "limit-too-tight"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["limit-too-tight"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -302,6 +308,7 @@ impl Pattern for Pressure {
             _ => return None,
         };
         Some(CatalogueMatch {
+            entry: "limit-too-tight",
             cause: format!("Its {word} limit is too tight for its load, or it leaks"),
             action: Some(ActionName::SetLimits),
             urgency: Urgency::Medium,
