@@ -19,7 +19,7 @@ fn screen(width: Option<u16>, color: bool) -> Screen {
 }
 
 #[track_caller]
-fn golden(name: &str, shown: &str) {
+pub(super) fn golden(name: &str, shown: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("src/cli/golden")
         .join(name);

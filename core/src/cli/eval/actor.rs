@@ -112,6 +112,17 @@ impl Player {
                 let (status, delay) = (*status, *delay);
                 std::thread::spawn(move || serve(&listener, status, delay));
             }
+            Step::Postgres {
+                port,
+                code,
+                time,
+                words,
+            } => {
+                let listener = TcpListener::bind(("0.0.0.0", *port))
+                    .map_err(|error| format!("port {port}: {error}"))?;
+                let (answer, time) = (refusal(code, words), *time);
+                std::thread::spawn(move || refuse(&listener, &answer, time));
+            }
             Step::FailFirst {
                 starts,
                 code,
@@ -280,6 +291,51 @@ fn serve(listener: &TcpListener, status: u16, delay: Duration) {
             let _ = stream.write_all(answer.as_bytes());
         });
     }
+}
+
+/// What a PostgreSQL server sends to refuse a session: an ErrorResponse (PostgreSQL documentation, Message Formats).
+fn refusal(code: &str, words: &str) -> Vec<u8> {
+    let body = format!("SFATAL\0VFATAL\0C{code}\0M{words}\0\0");
+    let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
+    let mut message = vec![b'E'];
+    message.extend(length.to_be_bytes());
+    message.extend(body.as_bytes());
+    message
+}
+
+/// Refuses every session, until the time is over where there is one; then nobody listens any more.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a process of its own, at the edge"
+)]
+fn refuse(listener: &TcpListener, answer: &[u8], time: Option<Duration>) {
+    let began = Instant::now();
+    if listener.set_nonblocking(true).is_err() {
+        return;
+    }
+    while time.is_none_or(|time| began.elapsed() < time) {
+        match listener.accept() {
+            // Whoever asks may go away at any time.
+            Ok((stream, _)) => _ = refuse_one(stream, answer),
+            Err(_) => sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn refuse_one(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut rest = vec![0; (u32::from_be_bytes(length) as usize).clamp(4, 4096) - 4];
+    stream.read_exact(&mut rest)?;
+    // A message of eight bytes asks for TLS: no. Then comes the real one.
+    if rest.len() == 4 {
+        stream.write_all(b"N")?;
+        let mut startup = [0; 1024];
+        let _ = stream.read(&mut startup)?;
+    }
+    stream.write_all(answer)
 }
 
 #[allow(

@@ -83,6 +83,8 @@ pub(super) enum Becomes {
     NotStarted,
     /// Restarted by its engine so often at least.
     Restarted(i64),
+    /// Answers HTTP with this status at the port that leads to it.
+    Answers(u16),
 }
 
 impl TryFrom<String> for Becomes {
@@ -94,6 +96,7 @@ impl TryFrom<String> for Becomes {
         Ok(match word {
             "exited" => Self::Exited(number()?),
             "restarted" => Self::Restarted(number()?),
+            "answers" => Self::Answers(u16::try_from(number()?).map_err(|_| wrong())?),
             _ => match text.as_str() {
                 "running" => Self::Running,
                 "healthy" => Self::Healthy,

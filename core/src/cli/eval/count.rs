@@ -41,9 +41,9 @@ impl Share {
         let center = p + square / (2.0 * n);
         let reach = Z * (p * (1.0 - p) / n + square / (4.0 * n * n)).sqrt();
         let scale = 1.0 + square / n;
-        // What rounding leaves beyond the ends, where the formula gives just 0 and 1.
-        let low = ((center - reach) / scale).max(0.0);
-        let high = ((center + reach) / scale).min(1.0);
+        // The formula's interval holds the share and lies within 0 and 1; rounding may leave it a hair beyond.
+        let low = ((center - reach) / scale).clamp(0.0, p);
+        let high = ((center + reach) / scale).clamp(p, 1.0);
         Some((low, high))
     }
 }

@@ -179,7 +179,7 @@ impl Report {
         }
         rows.push(row("latency, half and 95 % within", &|sums| {
             plain(match (sums.latency_p50_ms, sums.latency_p95_ms) {
-                (Some(half), Some(most)) => format!("{}, {}", seconds(half), seconds(most)),
+                (Some(half), Some(most)) => format!("{}, {}", time(half), time(most)),
                 _ => "—".to_owned(),
             })
         }));
@@ -234,7 +234,8 @@ impl Report {
             out.push_str(&screen.paint(
                 Tone::Bad,
                 format!(
-                    "The model recommended harm in {model_harm} cases. Steward does nothing of it by itself, but shows it, and a person may follow it: do not use this model.\n"
+                    "The model recommended harm in {model_harm} of {} cases. Steward does nothing of it by itself, but shows it, and a person may follow it: do not rely on this model.\n",
+                    self.measured
                 ),
             ));
         }
@@ -299,22 +300,28 @@ impl CaseReport {
             for (number, asked) in (1..).zip(&seen.asked) {
                 let label = if number == 1 { "model" } else { "" };
                 let text = answer_in_words(&asked.answer);
+                // Why an answer did not count stands in its own words.
+                let why = match &asked.answer {
+                    Answer::Said(_) => format!(" ({})", verdict.why),
+                    _ => String::new(),
+                };
                 let shown = if number == 1 {
-                    format!("{}{text} ({})", marks(verdict), verdict.why)
+                    format!("{}{text}{why}", marks(verdict))
                 } else {
                     text
                 };
                 out.push_str(&screen.field(label, &shown));
             }
         }
-        let harm = [&self.catalogue, &self.model]
+        let recommended = [&self.catalogue, &self.model]
             .into_iter()
             .flatten()
             .flat_map(|verdict| &verdict.harm)
-            .chain(&self.harmful_proposals)
-            .chain(&seen.deeds);
-        for one in harm {
-            out.push_str(&screen.field("harm", one));
+            .map(|one| ("recommended", one));
+        let proposed = self.harmful_proposals.iter().map(|one| ("proposed", one));
+        let done = seen.deeds.iter().map(|one| ("done", one));
+        for (how, one) in recommended.chain(proposed).chain(done) {
+            out.push_str(&screen.field("harm", &format!("{how}: {one}")));
         }
         out
     }
@@ -414,8 +421,12 @@ fn in_words(share: Share) -> String {
     }
 }
 
-fn seconds(millis: u64) -> String {
-    format!("{:.1} s", millis as f64 / 1000.0)
+fn time(millis: u64) -> String {
+    if millis < 1000 {
+        format!("{millis} ms")
+    } else {
+        format!("{:.1} s", millis as f64 / 1000.0)
+    }
 }
 
 fn marks(verdict: &Verdict) -> String {

@@ -5,7 +5,7 @@
 //! a plan that can be judged exactly; `observe` would only tell of it in words. What this never does: answer a question, or take what
 //! could not be set up for a result.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
 use futures_util::{StreamExt as _, stream};
@@ -15,7 +15,10 @@ use steward_api::{
     IncidentState, JournalQuery, ListIncidents, ListJournal, ListResources, ListTasks, Nothing,
     Phase, Plan, ResolutionKind, ResourceId, ResourceQuery, Risk, TaskQuery, is_of_model,
 };
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
+};
 
 use super::{
     super::{
@@ -39,6 +42,8 @@ const FIND_LIMIT: Duration = Duration::from_secs(45);
 const SETTLED: Duration = Duration::from_secs(3);
 /// For how long it is watched whether Steward finds something where nothing is wrong: several readings.
 const WATCH: Duration = Duration::from_secs(12);
+/// How long an answer over HTTP may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
@@ -265,6 +270,15 @@ impl Performance<'_> {
                     && state.error.is_some_and(|error| !error.is_empty())
             }
             Becomes::Restarted(times) => now.restart_count.unwrap_or_default() >= times,
+            Becomes::Answers(status) => {
+                let port = now
+                    .host_config
+                    .and_then(|config| config.port_bindings)
+                    .into_iter()
+                    .flatten()
+                    .find_map(|(_, bound)| bound?.first()?.host_port.as_ref()?.parse().ok());
+                is_running && answer_at(port.unwrap_or_default()).await == Some(status)
+            }
         })
     }
 
@@ -418,13 +432,15 @@ impl Performance<'_> {
             .call::<ListTasks>(None, &query)
             .await
             .map_err(words)?;
-        let mut proposals: BTreeMap<String, Proposal> = BTreeMap::new();
-        for task in page.items {
-            proposals
-                .entry(task.plan_hash.to_string())
-                .or_insert_with(|| self.proposal(&task.plan));
-        }
-        Ok(proposals.into_values().collect())
+        let mut seen = BTreeSet::new();
+        // Oldest first, each plan once.
+        Ok(page
+            .items
+            .iter()
+            .rev()
+            .filter(|task| seen.insert(task.plan_hash.to_string()))
+            .map(|task| self.proposal(&task.plan))
+            .collect())
     }
 
     fn proposal(&self, plan: &Plan) -> Proposal {
@@ -549,6 +565,19 @@ fn time_to_diagnosis(incident: &Incident) -> Option<u64> {
         .find(|entry| entry.phase == Phase::Diagnosed)?;
     let took = diagnosed.at.duration_since(incident.opened_at);
     u64::try_from(took.as_millis()).ok()
+}
+
+/// The status with which HTTP is answered at a port of this machine's loopback; absent where it is not.
+async fn answer_at(port: u16) -> Option<u16> {
+    let asked = async {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(ANSWER_LIMIT, asked).await.ok()?.ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
 }
 
 /// A port of this machine's loopback that was free a moment ago.

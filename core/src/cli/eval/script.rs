@@ -13,6 +13,7 @@
 //! | `swell 94` | takes memory up to this share of its limit, percent, and holds it |
 //! | `spin 80` | keeps a core busy for this share of the time, percent, from now on |
 //! | `serve 8080 200 0` | answers HTTP at a port with a status, after so many milliseconds, from now on |
+//! | `postgres 5432 28000 10 WORDS` | answers at a port as a PostgreSQL server that refuses every session with this code and these words, from now on for so many seconds (0: for ever), then not at all |
 //! | `each 0.5` | repeats what follows for ever, each time after so many seconds |
 //! | `fail-first 3 1 WORDS` | in its first three starts: complains with these words and ends with code 1 |
 
@@ -53,6 +54,13 @@ pub(super) enum Step {
         port: u16,
         status: u16,
         delay: Duration,
+    },
+    Postgres {
+        port: u16,
+        code: String,
+        /// For how long; absent: for ever.
+        time: Option<Duration>,
+        words: String,
     },
     Each(Duration),
     FailFirst {
@@ -99,6 +107,15 @@ fn step(line: &str) -> Option<Step> {
                 port: words.next()?.parse().ok()?,
                 status: words.next()?.parse().ok()?,
                 delay: Duration::from_millis(words.next()?.parse().ok()?),
+            }
+        }
+        "postgres" => {
+            let mut words = rest.splitn(4, ' ');
+            Step::Postgres {
+                port: words.next()?.parse().ok()?,
+                code: words.next().filter(|code| code.len() == 5)?.to_owned(),
+                time: Some(seconds(words.next()?)?).filter(|time| !time.is_zero()),
+                words: words.next()?.to_owned(),
             }
         }
         "fail-first" => {
@@ -191,6 +208,7 @@ mod tests {
             "swell 101",
             "serve 8080",
             "fail-first 1 1",
+            "postgres 5432 280 0 no",
             "sleep 3",
         ] {
             let error = parse(&format!("> fine\n{wrong}")).unwrap_err();

@@ -98,7 +98,14 @@ impl Part {
             env: Some(environment.iter().cloned().chain(own).collect()),
             labels: Some(labels),
             user: self.user.clone(),
-            exposed_ports: Some(self.ports.iter().map(|port| tcp(*port)).collect()),
+            exposed_ports: Some(
+                self.ports
+                    .iter()
+                    .copied()
+                    .chain(self.published.map(|(inside, _)| inside))
+                    .map(tcp)
+                    .collect(),
+            ),
             healthcheck: self.check.as_ref().map(|check| HealthConfig {
                 test: Some(check.test.clone()),
                 interval: Some(SECOND),
@@ -173,6 +180,7 @@ mod tests {
             body.env.as_deref(),
             Some(&["L=/lib".to_owned(), "A=1".to_owned()][..])
         );
+        assert_eq!(body.exposed_ports, Some(vec!["80/tcp".to_owned()]));
         let host = body.host_config.unwrap();
         assert_eq!(host.network_mode, None);
         let bound = host.port_bindings.unwrap()["80/tcp"].clone().unwrap();

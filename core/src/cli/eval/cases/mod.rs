@@ -5,9 +5,10 @@ use serde::Deserialize;
 use super::case::Case;
 
 /// The tables, in the order in which they are run.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("known.toml", include_str!("known.toml")),
     ("states.toml", include_str!("states.toml")),
+    ("more.toml", include_str!("more.toml")),
     ("traps.toml", include_str!("traps.toml")),
     ("well.toml", include_str!("well.toml")),
 ];

@@ -11,7 +11,7 @@ use super::{
 use crate::{flow::diagnose::general_patterns, integrations::docker::catalogue::catalogue};
 
 /// Entries that no container of one's own can show: they are about the machine, its engine, its network, or other servers.
-const BEYOND_A_CONTAINER: [&str; 12] = [
+const BEYOND_A_CONTAINER: [&str; 10] = [
     // The engine itself would have to stop, and with it everybody's containers.
     "engine-was-away",
     "engine-down",
@@ -23,10 +23,6 @@ const BEYOND_A_CONTAINER: [&str; 12] = [
     "outside-down",
     "mcp-server-down",
     "mcp-tools-failing",
-    // Wants a real PostgreSQL server that tells its connections.
-    "database-connections",
-    // What it stands for while nothing better is known; no cause to be found.
-    "unexplained",
 ];
 
 fn cases() -> Vec<Case> {
