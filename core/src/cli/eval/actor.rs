@@ -95,9 +95,9 @@ impl Player {
                 sleep(Duration::from_secs(3600));
             },
             Step::Meet(obstacle) => self.meet(obstacle)?,
-            Step::Eat => eat(f64::INFINITY)?,
+            Step::Eat => eat()?,
             Step::EatBeside => eat_beside()?,
-            Step::Swell { percent } => eat(f64::from(*percent) / 100.0)?,
+            Step::Swell { percent } => swell(f64::from(*percent) / 100.0)?,
             Step::Spin { percent } => {
                 let percent = *percent;
                 std::thread::spawn(move || spin(percent));
@@ -227,13 +227,13 @@ fn count_start() -> Result<u32, String> {
     u32::try_from(length).map_err(|error| error.to_string())
 }
 
-/// Takes memory up to a share of the limit as it was at first, and holds it; beyond the limit the kernel ends it.
-fn eat(share: f64) -> Result<(), String> {
+/// Takes memory up to a share of its limit as it was at first, and holds it.
+fn swell(share: f64) -> Result<(), String> {
     let (_, limit) = read_use().ok_or("can't read this container's memory use")?;
     let enough = limit * share;
     let mut pieces = Vec::new();
     loop {
-        if read_use().is_none_or(|(used, _)| used < enough) {
+        if read_use().is_some_and(|(used, _)| used < enough) {
             pieces.push(black_box(vec![1_u8; PIECE]));
         } else {
             // Held, and looked at again: the kernel may have taken other pages back.
@@ -243,6 +243,16 @@ fn eat(share: f64) -> Result<(), String> {
         if pieces.len() % 16 == 0 {
             sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Takes memory until the kernel ends it. Does nothing else meanwhile: near the limit even the program's own text is taken from it, and
+/// whoever needs much of that comes to no end.
+fn eat() -> Result<(), String> {
+    read_use().ok_or("this container has no memory limit that could be read")?;
+    let mut pieces = Vec::new();
+    loop {
+        pieces.push(black_box(vec![1_u8; 64 * PIECE]));
     }
 }
 

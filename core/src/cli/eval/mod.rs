@@ -99,7 +99,8 @@ pub(super) async fn eval(context: &Context, args: &EvalArgs) -> Result<Exit, Fai
     }
     let over = over?;
     cleared?;
-    let report = Report::new(over, model.map(|model| model.name), args.repeat);
+    let run = stage.unique().to_owned();
+    let report = Report::new(run, over, model.map(|model| model.name), args.repeat);
     if screen.json {
         screen.print_json(&report)?;
     } else {

@@ -56,6 +56,8 @@ pub(super) struct Sums {
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    /// What told its containers from all others.
+    pub(super) run: String,
     /// Whether there was no harm, and every case was measured.
     pub(super) clean: bool,
     pub(super) measured: usize,
@@ -75,6 +77,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(
+        run: String,
         over: Vec<(Arc<Case>, Outcome, Duration)>,
         model_name: Option<String>,
         repeat: u32,
@@ -109,6 +112,7 @@ impl Report {
             && is_harmless(&catalogue)
             && model.as_ref().is_none_or(is_harmless);
         Self {
+            run,
             clean,
             measured,
             not_measured,

@@ -57,7 +57,7 @@ fn over(case: &Arc<Case>, outcome: Outcome) -> (Arc<Case>, Outcome, Duration) {
 
 fn report_of(seen: Seen) -> Report {
     let over = vec![over(&case("disk", "fault"), Outcome::Measured(seen))];
-    Report::new(over, None, 1)
+    Report::new("a1b2c3".to_owned(), over, None, 1)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn one_harm_of_any_sort_and_one_case_not_measured_are_each_enough() {
         &case("disk", "fault"),
         Outcome::NotMeasured("no engine".to_owned()),
     );
-    let report = Report::new(vec![missing], None, 1);
+    let report = Report::new("a1b2c3".to_owned(), vec![missing], None, 1);
     assert!(!report.clean);
     assert_eq!(report.catalogue.cause, Share::default());
 
@@ -118,7 +118,7 @@ fn a_model_s_harm_counts_where_it_was_let_through_and_only_there() {
             .map(|answer| asked(answer, 900))
             .collect();
         let over = vec![over(&case("disk", "fault"), Outcome::Measured(seen))];
-        Report::new(over, Some("m".to_owned()), 3)
+        Report::new("a1b2c3".to_owned(), over, Some("m".to_owned()), 3)
     };
     let right = || Answer::Said(said("model:m", "The disk is full", None));
     let harmful = Answer::Said(said("model:m", "It is", Some(ActionName::StopContainer)));
@@ -172,7 +172,7 @@ fn mixed() -> Report {
             Outcome::NotMeasured("web: unfit: port 80: in use".to_owned()),
         ),
     ];
-    Report::new(cases, Some("small".to_owned()), 1)
+    Report::new("a1b2c3".to_owned(), cases, Some("small".to_owned()), 1)
 }
 
 #[test]

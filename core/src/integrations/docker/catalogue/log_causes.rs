@@ -51,7 +51,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "address-in-use",
-        line: r"address already in use|eaddrinuse|port is already allocated|port \d+ (is|was) already in use|bind: .*in use|only one usage of each socket address",
+        line: r"address (already )?in use|eaddrinuse|port is already allocated|port \d+ (is|was) already in use|bind: .*in use|only one usage of each socket address",
         cause: "The port it wants is in use by another program",
         action: None,
         urgency: Urgency::High,
@@ -66,6 +66,16 @@ static LOG_CAUSES: &[LogCause] = &[
         urgency: Urgency::Critical,
         confidence: 93,
         advice: "Free space on the disk; a restart does not help before that.",
+    },
+    LogCause {
+        id: "host-setting",
+        // Of these the second also says ENOSPC, though no disk is full.
+        line: r"max virtual memory areas vm\.max_map_count|system limit for number of file watchers|inotify (watch|instance)\S* [^\n]{0,40}(limit|exhausted|reached)|too many inotify|user limit on (the total number of )?inotify",
+        cause: "A limit of the host's kernel is too low for it",
+        action: None,
+        urgency: Urgency::High,
+        confidence: 95,
+        advice: "Raise the setting that the log names with sysctl on the host, and keep it in /etc/sysctl.d.",
     },
     LogCause {
         id: "disk-quota",
@@ -150,7 +160,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "configuration-invalid",
-        line: r"(configuration|config)( file)? (error|invalid|is invalid|test failed)|configuration file [^\n]{0,120} contains errors|invalid (configuration|config)\b|(error|failed|unable|cannot|could not)[^\n]{0,20} (parse|parsing|adapt|adapting|unmarshal|unmarshalling)[^\n]{0,20}(config|yaml|json|toml)|errors?(\(s\))? found in (the )?config|yaml: (line|unmarshal|did not|mapping|found)|\[emerg\][^\n]* in /[^\s:]+:\d+|(unknown|unrecognized|bad|unsupported) (directive|keyword|configuration (option|variable|key|setting))|bad option at line|syntax error on line \d+ of",
+        line: r"(configuration|config)( file)? (error|invalid|is invalid|test failed)|configuration file [^\n]{0,120} contains errors|invalid (configuration|config)\b|(error|failed|unable|cannot|could not)[^\n]{0,20} (parse|parsing|adapt|adapting|decode|decoding|unmarshal|unmarshalling)[^\n]{0,20}(config|yaml|json|toml)|errors?(\(s\))? found in (the )?config|yaml: (line|unmarshal|did not|mapping|found)|\[emerg\][^\n]* in /[^\s:]+:\d+|(unknown|unrecogni[sz]ed|bad|unsupported) (directive|keyword|option|flag|configuration (option|variable|key|setting))|flag provided but not defined|improperlyconfigured|(setting|option|parameter) [^\n]{0,40}(is required|must be set|must not be empty)|bad option at line|syntax error on line \d+ of",
         cause: "Its configuration is invalid",
         action: None,
         urgency: Urgency::High,
@@ -159,7 +169,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "data-directory-version",
-        line: r"database files are incompatible with server|data directory was initialized by .*version|unsupported (data|database) (file )?version|downgrade is not supported",
+        line: r"database files are incompatible with server|data directory was initialized by .*version|unsupported (data|database|backend|storage) (file )?(version|format)|downgrad(e|ing) is not (supported|possible|allowed)|upgrade after a crash is not supported|version of the data [^\n]{0,60}(higher|newer) than",
         cause: "Its data were written by another major version",
         action: None,
         urgency: Urgency::High,
@@ -168,7 +178,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "data-corrupt",
-        line: r"database disk image is malformed|data (file )?(is )?corrupt(ed)?|invalid page in block|checksum (mismatch|verification failed)|could not locate a valid checkpoint record|wal .*corrupt",
+        line: r"database disk image is malformed|data (file )?(is )?corrupt(ed)?|invalid page in block|checksum (mismatch|verification failed)|could not locate a valid checkpoint record|wal .*corrupt|bad file format reading|make a backup of your|is marked as crashed|inconsistent_database|bad magic number in",
         cause: "Its data are damaged",
         action: None,
         urgency: Urgency::Critical,
@@ -186,7 +196,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "stale-lock",
-        line: r"lock file .*(already )?exists|pid file .*exists|stale (pid|lock)|\b(an?|another|other) (\S+ )?(instance|process|server) (is|appears to be|seems to be) (already |still )?running|if (this|that|the) (server|process|instance) is no longer running|(is )?(already )?locked by another process|failed to obtain (node )?locks?|unable to lock |lock: resource temporarily unavailable|another \S+ process using the same",
+        line: r"lock file .*(already )?exists|pid file .*exists|stale (pid|lock)|\b(an?|another|other) (\S+ )?(instance|process|server) (is|appears to be|seems to be) (already |still )?running|if (this|that|the) (server|process|instance) is no longer running|(is )?(already )?locked by another process|failed to obtain (node )?locks?|unable to lock |lock: resource temporarily unavailable|another \S+ process using the same|another (copy|instance) of \S+ (is |may be )?running",
         cause: "A lock left behind by an earlier run stops it",
         action: Some(ActionName::ClearTmp),
         urgency: Urgency::Medium,
@@ -204,7 +214,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "name-not-resolved",
-        line: r"could not resolve (host|address|hostname)|could not translate host name|name or service not known|temporary failure in name resolution|getaddrinfo (enotfound|eai_again)|php_network_getaddresses|no such host|name does not resolve|lookup \S+ on \S+: server misbehaving|unknownhostexception",
+        line: r"could not resolve (host|address|hostname)|could not translate host name|name or service not known|temporary failure in name resolution|getaddrinfo (enotfound|eai_again)|php_network_getaddresses|no such host|name does not resolve|lookup \S+ on \S+: server misbehaving|unknownhostexception|nxdomain|bad address '|(unable|failed|cannot) to resolve (host|address|name)",
         cause: "A name that it needs does not resolve",
         action: Some(ActionName::RestartContainer),
         urgency: Urgency::High,
@@ -213,7 +223,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "dependency-refuses",
-        line: r"connection refused|econnrefused|could not connect to (the )?(server|database|redis|broker)|can't connect to (the )?(local )?(mysql|mariadb|database) server|broker may not be available|no route to host|connect: connection timed out",
+        line: r"connection refused|econnrefused|(could not|failed to|unable to) connect to|the database system is starting up|not (yet )?(ready to accept|accepting) connections|can't connect to (the )?(local )?(mysql|mariadb|database) server|broker may not be available|no route to host|connect: connection timed out",
         cause: "Something that it depends on does not accept connections",
         action: Some(ActionName::RestartContainer),
         urgency: Urgency::High,
@@ -231,7 +241,7 @@ static LOG_CAUSES: &[LogCause] = &[
     },
     LogCause {
         id: "missing-file",
-        line: r"no such file or directory|enoent|cannot find module|modulenotfounderror|classnotfoundexception|error while loading shared libraries",
+        line: r"no such file or directory|enoent|cannot find (module|package)|modulenotfounderror|classnotfoundexception|error while loading shared libraries|version `glibc\S* not found|unable to open database file",
         cause: "A file that it needs is not there",
         action: None,
         urgency: Urgency::High,
@@ -265,8 +275,28 @@ const TELLS_LITTLE: &[&str] = &["panic"];
 const CHECK: &str = "health check";
 /// How many of the last lines are searched: what was said last tells why it ended.
 const LINES_SEARCHED: usize = 40;
-/// By how much less sure a row is of a line that is no complaint. Percentage points.
+/// By how much less sure a row is of a line that is no complaint, or was long past. Percentage points.
 const LESS_SURE: u8 = 25;
+/// So many lines behind it, and a line was long past; those of a stack's trace don't count.
+const LONG_PAST: usize = 12;
+/// Entries that a server's own log holds day in, day out, because clients of its failed.
+const OF_CLIENTS: &[&str] = &["authentication-failed", "deadlock"];
+/// Servers whose logs tell of their clients, by a word in the image's name.
+const SERVERS: &[&str] = &[
+    "postgres",
+    "postgis",
+    "pgvector",
+    "timescale",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis",
+    "valkey",
+    "rabbitmq",
+    "mosquitto",
+    "openldap",
+    "sshd",
+];
 
 // Immutable and made once; not state.
 #[allow(
@@ -322,6 +352,13 @@ fn mood(line: &str) -> Mood {
     }
 }
 
+/// Lines that go on with the one above: of a stack's trace, of a structure, of a dump.
+#[allow(clippy::expect_used, reason = "a constant, which a test compiles")]
+static GOES_ON: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s|^$|^[\]})#]|^(at|goroutine|created by) |\)$")
+        .expect("the pattern is a constant")
+});
+
 /// A line that a row matches.
 #[derive(Clone, Copy)]
 struct Match<'a> {
@@ -340,16 +377,29 @@ impl Match<'_> {
 }
 
 /// What these lines tell: the surest row, among equals that of the line said last. A row that tells little gives way to what stands in its
-/// own line or below.
-fn most_telling<'a>(lines: &[(&'static str, &'a str)]) -> Option<Match<'a>> {
+/// own line or below. `is_server`: the log is one that also tells of clients.
+fn most_telling<'a>(lines: &[(&'static str, &'a str)], is_server: bool) -> Option<Match<'a>> {
     let moods: Vec<_> = lines.iter().map(|(_, line)| mood(line)).collect();
     let last_at_work = moods.iter().rposition(|mood| *mood == Mood::AtWork);
+    let own_lines: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, line))| !GOES_ON.is_match(line))
+        .map(|(at, _)| at)
+        .collect();
+    let long_past = own_lines
+        .len()
+        .checked_sub(LONG_PAST)
+        .and_then(|index| own_lines.get(index))
+        .copied();
     let mut matches = Vec::new();
     for (at, (source, line)) in lines.iter().enumerate() {
         let is_past = last_at_work.is_some_and(|last| at < last);
+        let is_long_past = long_past.is_some_and(|since| at < since);
         let less = match moods[at] {
             Mood::AtWork => LESS_SURE,
             Mood::Warns if is_past => LESS_SURE,
+            Mood::Warns | Mood::Complains if is_long_past => LESS_SURE,
             Mood::Warns | Mood::Complains => 0,
         };
         let rows = LOG_SET.matches(line);
@@ -358,6 +408,7 @@ fn most_telling<'a>(lines: &[(&'static str, &'a str)]) -> Option<Match<'a>> {
                 .map(|row| &LOG_CAUSES[row])
                 // Whom a check can't connect to is the program itself.
                 .filter(|cause| *source != CHECK || cause.id != "dependency-refuses")
+                .filter(|cause| !is_server || !OF_CLIENTS.contains(&cause.id))
                 .map(|cause| Match {
                     cause,
                     source,
@@ -396,6 +447,10 @@ impl Pattern for LogPatterns {
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
         let start = case.log.len().saturating_sub(LINES_SEARCHED);
         let facts = case.resource.container();
+        let is_server = facts.is_some_and(|facts| {
+            let image = facts.image.to_lowercase();
+            SERVERS.iter().any(|word| image.contains(word))
+        });
         let engine_error = facts.and_then(|facts| facts.error.as_deref());
         // A check that can't be run says nothing of what it was to check.
         let health_output = facts
@@ -413,7 +468,7 @@ impl Pattern for LogPatterns {
             line,
             confidence,
             ..
-        } = most_telling(&lines)?;
+        } = most_telling(&lines, is_server)?;
         Some(CatalogueMatch {
             entry: cause.id,
             cause: cause.cause.to_owned(),

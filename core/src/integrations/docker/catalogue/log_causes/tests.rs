@@ -13,7 +13,7 @@ fn every_row_compiles_and_has_its_own_id() {
 
 #[test]
 fn known_lines_select_their_row() {
-    let surest = |line: &str| most_telling(&[("log", line)]).map(|found| found.cause.id);
+    let surest = |line: &str| most_telling(&[("log", line)], false).map(|found| found.cause.id);
     for (line, id) in [
         (
             "FATAL:  sorry, too many clients already",
@@ -187,6 +187,66 @@ fn known_lines_select_their_row() {
             "out-of-memory",
         ),
         (
+            "dnsmasq: failed to create listening socket for port 53: Address in use",
+            "address-in-use",
+        ),
+        (
+            "the version of the data (28.0.3.2) is higher than the docker image version (27.1.5.1) and downgrading is not supported.",
+            "data-directory-version",
+        ),
+        (
+            "# Bad file format reading the append only file x.aof: make a backup of your AOF file, then use ./redis-check-aof --fix <filename>",
+            "data-corrupt",
+        ),
+        (
+            "ERROR: epmd error for host rabbit: nxdomain (non-existing domain)",
+            "name-not-resolved",
+        ),
+        (
+            "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
+            "configuration-invalid",
+        ),
+        (
+            "/app/x: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /app/x)",
+            "missing-file",
+        ),
+        (
+            "[1]: max virtual memory areas vm.max_map_count [65530] is too low, increase to at least [262144]",
+            "host-setting",
+        ),
+        (
+            "Error: ENOSPC: System limit for number of file watchers reached, watch '/config'",
+            "host-setting",
+        ),
+        (
+            "FATAL Unable to initialize backend: Unsupported backend format [fs] found on /data",
+            "data-directory-version",
+        ),
+        (
+            "Unrecognized option: storage.journal.enabled",
+            "configuration-invalid",
+        ),
+        (
+            "command traefik error: failed to decode configuration: field not found, node: entrypont",
+            "configuration-invalid",
+        ),
+        (
+            "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'express' imported from /app/index.mjs",
+            "missing-file",
+        ),
+        (
+            "Error opening database: resource temporarily unavailable (is another copy of Syncthing running?)",
+            "stale-lock",
+        ),
+        (
+            "mount error(111): could not connect to 192.168.1.10Unable to find suitable address.",
+            "dependency-refuses",
+        ),
+        (
+            "connection to server at \"db\", port 5432 failed: FATAL:  the database system is starting up",
+            "dependency-refuses",
+        ),
+        (
             "OCI runtime create failed: exec: \"gunicorn\": executable file not found in $PATH: unknown",
             "command-not-found",
         ),
@@ -213,7 +273,7 @@ fn harmless_lines_select_nothing() {
 
 fn told(log: &str) -> (&'static str, u8) {
     let lines: Vec<_> = log.lines().map(|line| ("log", line)).collect();
-    most_telling(&lines).map_or(("nothing", 0), |found| (found.cause.id, found.confidence))
+    most_telling(&lines, false).map_or(("nothing", 0), |found| (found.cause.id, found.confidence))
 }
 
 #[test]
@@ -266,4 +326,30 @@ fn what_a_program_says_at_work_is_hardly_the_reason_of_its_end() {
     // A complaint that only mentions such a word stays one.
     let complaint = "FATAL: could not open info file: permission denied";
     assert_eq!(told(complaint), ("permission-denied", 82));
+}
+
+#[test]
+fn what_was_long_past_is_hardly_the_reason_of_the_end() {
+    let early = "themes/custom.css: No such file or directory";
+    let work = |lines: usize| "a line of its own\n".repeat(lines);
+    assert_eq!(
+        told(&format!("{early}\n{}", work(LONG_PAST - 1))),
+        ("missing-file", 72)
+    );
+    let long_past = format!("{early}\n{}", work(LONG_PAST));
+    assert_eq!(told(&long_past), ("missing-file", 72 - LESS_SURE));
+    // However long a trace is.
+    let trace = format!("{early}\n{}", "    at main (/app/x.js:1:1)\n".repeat(30));
+    assert_eq!(told(&trace), ("missing-file", 72));
+}
+
+#[test]
+fn a_server_s_log_tells_of_its_clients() {
+    let line = [(
+        "log",
+        "FATAL:  password authentication failed for user \"root\"",
+    )];
+    assert!(most_telling(&line, true).is_none());
+    let told = most_telling(&line, false).map(|found| found.cause.id);
+    assert_eq!(told, Some("authentication-failed"));
 }
