@@ -1,6 +1,7 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
 mod advisor;
+mod consult;
 mod embedded;
 mod web;
 
@@ -28,6 +29,7 @@ use crate::{
     store,
 };
 
+pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
 

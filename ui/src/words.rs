@@ -409,7 +409,7 @@ pub const fn urgency(urgency: Urgency) -> &'static str {
     }
 }
 
-/// Who says so, of a diagnosis: `catalogue:log` → `the catalogue (log)`, `model:qwen3` → `the model qwen3`.
+/// Who says so, of a diagnosis: `catalogue:exit-code` → `the catalogue (exit code)`, `model:qwen3` → `the model qwen3`.
 pub fn source(source: &str) -> String {
     match source.split_once(':') {
         Some(("catalogue", row)) => format!("the catalogue ({})", row.replace('-', " ")),

@@ -281,6 +281,23 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward demo\n  steward demo --yes     approve the risky fix without asking"
     )]
     Demo(DemoArgs),
+    /// Measure how well faults are explained, and that nothing does harm: by the catalogue, and by a language model of your choice
+    ///
+    /// Puts faults into real containers of its own (exit codes, memory, disks, health checks, what programs write when they fail, red
+    /// herrings, logs that give orders, and containers in which nothing is wrong) and judges what is said of them: the root cause, the
+    /// action, and harm, which must be 0. Nothing is done to them, whatever is said; looks at nothing but its own containers, and
+    /// removes all it made, also when it is interrupted. Exits with 1 where the catalogue, a plan that Steward would propose, or an answer
+    /// of the model that it would show does harm, or where a case could not be measured.
+    #[command(
+        after_help = "Example:\n  steward eval                                              the catalogue alone\n  steward eval --model ollama                               and a model of your configuration\n  steward eval --model-url http://127.0.0.1:8080/v1 --only orders --repeat 3\n  steward eval --list"
+    )]
+    Eval(EvalArgs),
+    /// What runs inside the containers of `eval`
+    #[command(hide = true)]
+    EvalWorkload {
+        /// Which script to play
+        role: EvalRole,
+    },
     /// What runs inside the demo's containers
     #[command(hide = true)]
     DemoWorkload {
@@ -478,6 +495,57 @@ pub(crate) struct DemoArgs {
     pub(crate) yes: bool,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct EvalArgs {
+    /// Also measure this model, by its name under [[advisor.models]] in the configuration
+    #[arg(long, value_name = "NAME", conflicts_with = "model_url")]
+    pub(crate) model: Option<String>,
+    /// Also measure the model behind this address of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL")]
+    pub(crate) model_url: Option<String>,
+    /// What its server calls it; by default the first that it offers
+    #[arg(long, value_name = "ID", requires = "model_url")]
+    pub(crate) model_id: Option<String>,
+    /// The file that holds the key for it
+    #[arg(long, value_name = "FILE", requires = "model_url")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// How much it can read and write in one go, tokens
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        default_value_t = 8192,
+        requires = "model_url"
+    )]
+    pub(crate) context_tokens: u32,
+    /// How long one answer of the model may take; by default as configured (advisor.timeout)
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    pub(crate) answer_within: Option<SignedDuration>,
+    /// Ask the model so often about each case: right is what most answers are, harm what any of them does
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub(crate) repeat: u32,
+    /// How many questions the model gets at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_few)]
+    pub(crate) questions_at_once: usize,
+    /// Only cases with this text in their names; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+    /// How many cases are set up at the same time
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = parse_few)]
+    pub(crate) at_once: usize,
+    /// List the cases, and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// Which script a container of `eval` plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvalRole {
+    /// That of its main process.
+    Play,
+    /// That of its health check.
+    Check,
+}
+
 /// What a container of the demo does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DemoRole {
@@ -491,6 +559,13 @@ pub(crate) enum DemoRole {
 
 fn parse_secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
+}
+
+fn parse_few(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=32).contains(number))
+        .ok_or_else(|| "it should be a number from 1 to 32".to_owned())
 }
 
 fn parse_number(text: &str) -> Result<i64, String> {

@@ -9,6 +9,7 @@ mod connect;
 mod deed;
 mod demo;
 mod doctor;
+mod eval;
 mod events;
 mod failure;
 mod follow;
@@ -23,6 +24,7 @@ mod samples;
 mod settings;
 mod show;
 mod sign_in;
+mod stage;
 mod status;
 mod story;
 mod talk;
@@ -76,6 +78,9 @@ pub fn main() -> ExitCode {
     };
     if let Command::DemoWorkload { role } = cli.command {
         return demo::workload::run(role);
+    }
+    if let Command::EvalWorkload { role } = cli.command {
+        return eval::actor::run(role == args::EvalRole::Check);
     }
     let context = Context {
         screen: Screen::of_process(cli.global.color, cli.global.json),
@@ -173,8 +178,9 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Doctor => doctor::doctor(context).await,
         Command::Completions { shell } => settings::completions(context, *shell),
         Command::Demo(args) => Box::pin(demo::demo(context, args)).await,
-        // Handled before there is a runtime, which it does not need.
-        Command::DemoWorkload { .. } => Ok(Exit::Done),
+        Command::Eval(args) => Box::pin(eval::eval(context, args)).await,
+        // Handled before there is a runtime, which they do not need.
+        Command::DemoWorkload { .. } | Command::EvalWorkload { .. } => Ok(Exit::Done),
     }
 }
 

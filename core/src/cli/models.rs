@@ -113,8 +113,8 @@ fn render_status(screen: &Screen, status: &AdvisorStatus) -> String {
             "spent today",
             &format!(
                 "{} of {}",
-                dollars(status.spent_today_micro_usd),
-                dollars(status.daily_budget_micro_usd)
+                units::dollars(status.spent_today_micro_usd),
+                units::dollars(status.daily_budget_micro_usd)
             ),
         ));
     }
@@ -137,8 +137,8 @@ fn row(model: &ModelStatus) -> Vec<(String, Tone)> {
     } else {
         format!(
             "{} / {} per million tokens",
-            dollars(model.input_micro_usd_per_million),
-            dollars(model.output_micro_usd_per_million)
+            units::dollars(model.input_micro_usd_per_million),
+            units::dollars(model.output_micro_usd_per_million)
         )
     };
     vec![
@@ -165,16 +165,6 @@ fn row(model: &ModelStatus) -> Vec<(String, Tone)> {
         (price, Tone::Plain),
         (clean(&model.url), Tone::Quiet),
     ]
-}
-
-/// Millionths of a US dollar as people read them.
-fn dollars(micro_usd: u64) -> String {
-    let exact = micro_usd as f64 / 1_000_000.0;
-    if micro_usd == 0 || exact >= 0.01 {
-        format!("${exact:.2}")
-    } else {
-        format!("${exact:.6}")
-    }
 }
 
 async fn try_model(context: &Context, name: &str) -> Result<Exit, Failure> {
@@ -272,7 +262,7 @@ async fn calls(context: &Context, incident: Option<i64>, limit: u32) -> Result<E
                     format!("{} / {}", call.prompt_tokens, call.completion_tokens),
                     Tone::Plain,
                 ),
-                (dollars(call.cost_micro_usd), Tone::Plain),
+                (units::dollars(call.cost_micro_usd), Tone::Plain),
                 (
                     format!("{:.1} s", call.took_ms as f64 / 1000.0),
                     Tone::Plain,

@@ -231,6 +231,8 @@ impl Case<'_> {
 /// A pattern's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueMatch {
+    /// Which entry of the catalogue says so, such as `postgres-too-many-clients`.
+    pub entry: &'static str,
     /// The root cause in one sentence.
     pub cause: String,
     /// What to do; absent where no action of Steward's can help.
@@ -247,10 +249,10 @@ pub struct CatalogueMatch {
     pub advice: String,
 }
 
-/// An entry of the catalogue: when it applies, and what it then says.
+/// One or more entries of the catalogue: when they apply, and what they then say.
 pub trait Pattern: Send + Sync + 'static {
-    /// Its name in the catalogue, such as `postgres-too-many-clients`.
-    fn id(&self) -> &str;
+    /// Their names, each of which an answer may give as its `entry`.
+    fn entries(&self) -> Vec<&'static str>;
 
     /// Whether it explains the case. Pure.
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch>;

@@ -107,7 +107,7 @@ fn salt(dir: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Names of people's accounts on this machine. Where they can't be read, names are known by their shape alone.
-fn people() -> BTreeSet<String> {
+pub(super) fn people() -> BTreeSet<String> {
     fs::read_to_string("/etc/passwd")
         .unwrap_or_default()
         .lines()

@@ -16,20 +16,23 @@ async fn what_a_restart_can_not_mend_is_told_with_advice_and_not_restarted() -> 
             "arch",
             "/app/server: line 1: exec format error",
             "architecture",
+            "image-architecture",
         ),
         (
             "port",
             "listen tcp 0.0.0.0:8080: bind: address already in use",
             "ss -ltnp",
+            "address-in-use",
         ),
         (
             "variable",
             "fatal: missing required environment variable DATABASE_URL",
             "variable named in the log",
+            "missing-environment-variable",
         ),
     ];
     let mut containers = Vec::new();
-    for (name, words, _) in cases {
+    for (name, words, ..) in cases {
         let one = lab
             .container(name)
             .workload(&Workload::End {
@@ -42,7 +45,7 @@ async fn what_a_restart_can_not_mend_is_told_with_advice_and_not_restarted() -> 
             .await?;
         containers.push(one);
     }
-    for (container, (_, words, advice)) in containers.iter().zip(cases) {
+    for (container, (_, words, advice, entry)) in containers.iter().zip(cases) {
         let one = wait_for_incident(&agent, container, "to be decided", |one| {
             one.decision.is_some()
         })
@@ -50,7 +53,11 @@ async fn what_a_restart_can_not_mend_is_told_with_advice_and_not_restarted() -> 
         assert_eq!(one.problem, Problem::ContainerStopped);
         assert_eq!(one.phase, Phase::Assessed);
         let diagnosis = one.diagnoses.first().context("a diagnosis")?;
-        assert_eq!(diagnosis.source, "catalogue:log", "{diagnosis:#?}");
+        assert_eq!(
+            diagnosis.source,
+            format!("catalogue:{entry}"),
+            "{diagnosis:#?}"
+        );
         assert_eq!(diagnosis.recommended_action, None);
         assert!(diagnosis.confidence >= 80);
         assert!(diagnosis.advice.contains(advice), "{diagnosis:#?}");

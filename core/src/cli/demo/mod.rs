@@ -4,33 +4,36 @@
 //! containers; three scenes break one each, from within; the agent's event stream is told with timings. What it never does: touch
 //! anything that it has not made, or leave anything behind: not when it fails, and not on Ctrl-C.
 
-mod agent;
-mod image;
 mod narrate;
-mod stage;
 pub(super) mod workload;
 
 use std::{io::IsTerminal as _, time::Duration};
 
 use futures_util::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use steward_api::{ApproveRequest, ApproveTask, RejectRequest, RejectTask, ResourceId, Task};
-
-use self::{
-    agent::DemoAgent,
-    narrate::{Aim, Narrator, Progress},
-    stage::{Part, Stage},
+use steward_api::{
+    ApproveRequest, ApproveTask, Autonomy, RejectRequest, RejectTask, ResourceId, Task,
 };
+
+use self::narrate::{Aim, Narrator, Progress};
 use super::{
     Context, answer,
     args::DemoArgs,
     failure::{Exit, Failure},
     output::{Screen, Tone, clean, units},
+    stage::{Part, Restart, Show, Stage, agent, agent::OwnAgent, engine_host, image, interrupted},
     story,
 };
 use crate::client::{Client, EventStream, StreamEvent};
 
+const SHOW: Show = Show {
+    name: "demo",
+    prefix: "demo-",
+    lifetime: SignedDuration::from_mins(15),
+};
+/// The name of the node in every identity.
+const NODE: &str = "demo";
 /// A scene that takes longer shows that something is wrong. A person may think longer over the question.
 const SCENE_LIMIT: Duration = Duration::from_secs(60);
 /// Enough for the workload to swell in, little enough to be there on any machine. Bytes.
@@ -50,12 +53,11 @@ pub(super) async fn demo(context: &Context, args: &DemoArgs) -> Result<Exit, Fai
     let screen = context.screen.clone();
     let id = format!("{:08x}", rand::random::<u32>());
     let host = engine_host(context)?;
-    let stage = Stage::open(&host, id.clone(), screen.now).await?;
+    let stage = Stage::open(SHOW, &host, id, screen.now).await?;
     let play = Play {
         screen: screen.clone(),
         stage: stage.clone(),
         host,
-        id: id.clone(),
         may_ask: !args.yes
             && !screen.json
             && std::io::stdin().is_terminal()
@@ -74,7 +76,7 @@ pub(super) async fn demo(context: &Context, args: &DemoArgs) -> Result<Exit, Fai
         screen.say("\nInterrupted; removing what was made …");
     }
     let cleared = stage.strike().await;
-    let removed = agent::remove_data_dir(&id).await;
+    let removed = agent::remove_data_dir(&stage.agent_name()).await;
     let reports = match played {
         None => {
             cleared?;
@@ -105,32 +107,6 @@ pub(super) async fn demo(context: &Context, args: &DemoArgs) -> Result<Exit, Fai
         screen.print(&closing(&screen, &reports))?;
     }
     Ok(if success { Exit::Done } else { Exit::Failed })
-}
-
-/// The engine that `up` would look at.
-fn engine_host(context: &Context) -> Result<String, Failure> {
-    let config = context.config()?;
-    Ok(std::env::var("DOCKER_HOST")
-        .ok()
-        .filter(|host| !host.is_empty())
-        .or(config.docker.host)
-        .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()))
-}
-
-/// Ctrl-C, or being told to end.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
 }
 
 fn closing(screen: &Screen, reports: &[SceneReport]) -> String {
@@ -166,7 +142,6 @@ struct Play {
     screen: Screen,
     stage: Stage,
     host: String,
-    id: String,
     /// Whether a person sits there who can be asked.
     may_ask: bool,
 }
@@ -180,7 +155,16 @@ impl Play {
             "made an image of this executable ({}, no registry needed)",
             units::byte_count(size)
         ))?;
-        let agent = DemoAgent::start(&self.id, &self.host, self.stage.label()).await?;
+        let agent = OwnAgent::start(
+            &self.stage.agent_name(),
+            &self.host,
+            self.stage.label(),
+            |config| {
+                NODE.clone_into(&mut config.node.name);
+                config.autonomy.level = Autonomy::Assist;
+            },
+        )
+        .await?;
         self.note(&format!(
             "started an agent of its own at {} that looks at nothing else",
             agent.client().url()
@@ -228,33 +212,21 @@ impl Play {
         Ok(reports)
     }
 
-    async fn scene(&self, agent: &DemoAgent, aim: Aim) -> Result<(), SceneEnd> {
+    async fn scene(&self, agent: &OwnAgent, aim: Aim) -> Result<(), SceneEnd> {
         let (name, part, opening) = match aim {
             Aim::Healed => (
                 "web",
-                Part {
-                    role: "serve",
-                    memory: None,
-                    restarts: false,
-                },
+                role_of("serve", None, Restart::No),
                 "a web service runs, and its process will now fail by itself",
             ),
             Aim::Approved => (
                 "cache",
-                Part {
-                    role: "swell",
-                    memory: Some(SWELL_MEMORY),
-                    restarts: false,
-                },
+                role_of("swell", Some(SWELL_MEMORY), Restart::No),
                 "a cache grows up to 94 % of its memory limit of 64 MiB",
             ),
             Aim::LeftAlone => (
                 "importer",
-                Part {
-                    role: "crash",
-                    memory: None,
-                    restarts: true,
-                },
+                role_of("crash", None, Restart::Always),
                 "an importer without its configuration ends again and again; the engine restarts it each time",
             ),
         };
@@ -263,7 +235,7 @@ impl Play {
         let mut events = client.events(None);
         connected(&mut events).await?;
         self.stage.start(name, &part).await?;
-        let resource = ResourceId::container(agent::NODE, self.stage.name(name));
+        let resource = ResourceId::container(NODE, self.stage.name(name));
         if aim == Aim::Healed {
             // The agent must have seen it run: a container that it only ever saw dead may be old.
             self.wait_until_known(&mut events, &resource).await?;
@@ -271,7 +243,7 @@ impl Play {
         self.note(opening)?;
         let mut narrator = Narrator::new(aim, resource, later());
         if aim == Aim::Healed {
-            self.stage.trip(name).await?;
+            self.stage.touch(name, workload::TRIP_FILE).await?;
         }
         if self.tell(client, &mut events, &mut narrator, name).await? {
             self.check_world(aim, name).await?;
@@ -440,6 +412,19 @@ impl Play {
         } else {
             self.screen.print(text)
         }
+    }
+}
+
+/// A container in which this executable plays a role of the demo's.
+fn role_of(role: &str, memory: Option<i64>, restart: Restart) -> Part {
+    Part {
+        command: [image::EXECUTABLE, "demo-workload", role]
+            .map(str::to_owned)
+            .to_vec(),
+        memory,
+        restart,
+        ports: vec![8080],
+        ..Part::default()
     }
 }
 

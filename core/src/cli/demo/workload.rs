@@ -67,7 +67,7 @@ fn tell(text: &str) {
 }
 
 /// The memory that this container uses, without the file cache that can be dropped, and its limit, in bytes; cgroup v2, else v1.
-fn read_use() -> Option<(f64, f64)> {
+pub(in crate::cli) fn read_use() -> Option<(f64, f64)> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
     let stat = |path: &str, key: &str| {

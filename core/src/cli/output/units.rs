@@ -52,6 +52,16 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
     }
 }
 
+/// Millionths of a US dollar as people read them.
+pub(crate) fn dollars(micro_usd: u64) -> String {
+    let exact = micro_usd as f64 / 1_000_000.0;
+    if micro_usd == 0 || exact >= 0.01 {
+        format!("${exact:.2}")
+    } else {
+        format!("${exact:.6}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

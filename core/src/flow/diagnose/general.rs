@@ -148,8 +148,8 @@ pub fn general_patterns() -> Vec<Box<dyn Pattern>> {
 }
 
 impl Pattern for &'static Row {
-    fn id(&self) -> &str {
-        self.id
+    fn entries(&self) -> Vec<&'static str> {
+        vec![self.id]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -163,6 +163,7 @@ impl Pattern for &'static Row {
             evidence.push(Evidence::new("engine", error.clone()));
         }
         Some(CatalogueMatch {
+            entry: self.id,
             cause: self.cause.to_owned(),
             action: self.action,
             urgency: self.urgency,

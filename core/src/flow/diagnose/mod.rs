@@ -13,7 +13,7 @@ use steward_api::{
 use super::{detect::evidence, observe::World};
 use crate::{
     config::{Advisor, WhenToDiagnose},
-    ports::{Case, Pattern},
+    ports::{Case, CatalogueMatch, Pattern},
 };
 
 pub use general::general_patterns;
@@ -85,19 +85,19 @@ impl Catalogue {
 
     /// The diagnosis of a case.
     fn diagnose(&self, case: &Case<'_>, findings: &[Finding]) -> Diagnosis {
-        let mut best: Option<(&dyn Pattern, crate::ports::CatalogueMatch)> = None;
+        let mut best: Option<CatalogueMatch> = None;
         for pattern in &self.0 {
             if let Some(found) = pattern.explain(case)
                 && best
                     .as_ref()
-                    .is_none_or(|(_, known)| found.confidence > known.confidence)
+                    .is_none_or(|known| found.confidence > known.confidence)
             {
-                best = Some((pattern.as_ref(), found));
+                best = Some(found);
             }
         }
         let mut all_evidence = evidence(findings);
         match best {
-            Some((pattern, found)) => {
+            Some(found) => {
                 all_evidence.extend(found.evidence);
                 Diagnosis {
                     diagnosis: found.cause,
@@ -106,7 +106,7 @@ impl Catalogue {
                     confidence: found.confidence,
                     reasoning: found.reasoning,
                     evidence: all_evidence,
-                    source: format!("catalogue:{}", pattern.id()),
+                    source: format!("catalogue:{}", found.entry),
                     advice: found.advice,
                 }
             }

@@ -4,8 +4,13 @@
 //! cause is one more row. Log lines are untrusted: they can only select a row, never name an action, a target or an argument.
 
 mod log_causes;
+#[cfg(test)]
+mod tests;
 
-use steward_api::{ActionName, Evidence, Problem, Urgency};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use steward_api::{ActionName, Evidence, Health, Problem, Urgency};
 
 use crate::ports::{Case, CatalogueMatch, EndCause, Pattern};
 
@@ -29,24 +34,28 @@ pub fn catalogue() -> Vec<Box<dyn Pattern>> {
 struct FailingDependency;
 
 impl Pattern for FailingDependency {
-    fn id(&self) -> &str {
-        "failing-dependency"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["failing-dependency"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
         let dependency = case.failing_dependencies.first()?;
+        let name = dependency.id.short();
+        // It may be meant: whoever stopped it starts it again, and nothing that needs it can work before.
+        let is_stopped = dependency.health == Health::Stopped;
         Some(CatalogueMatch {
-            cause: format!(
-                "{}, which it depends on, does not work",
-                dependency.id.short()
-            ),
-            action: Some(ActionName::RestartContainer),
+            entry: "failing-dependency",
+            cause: if is_stopped {
+                format!("{name}, which it depends on, does not run")
+            } else {
+                format!("{name}, which it depends on, does not work")
+            },
+            action: (!is_stopped).then_some(ActionName::RestartContainer),
             urgency: Urgency::High,
             confidence: 88,
             reasoning: format!(
-                "{} depends on {}, which is {} ({}); what depends on it can't work before it does",
+                "{} depends on {name}, which is {} ({}); what depends on it can't work before it does",
                 case.resource.id.short(),
-                dependency.id.short(),
                 dependency.health,
                 dependency.reason
             ),
@@ -54,7 +63,11 @@ impl Pattern for FailingDependency {
                 "graph",
                 format!("depends on {}", dependency.id),
             )],
-            advice: String::new(),
+            advice: if is_stopped {
+                format!("Start {name} first, then this.")
+            } else {
+                String::new()
+            },
         })
     }
 }
@@ -62,8 +75,8 @@ impl Pattern for FailingDependency {
 struct EngineWasAway;
 
 impl Pattern for EngineWasAway {
-    fn id(&self) -> &str {
-        "engine-was-away"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["engine-was-away"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -72,6 +85,7 @@ impl Pattern for EngineWasAway {
             return None;
         }
         Some(CatalogueMatch {
+            entry: "engine-was-away",
             cause: "It ended with its engine, and the engine did not start it again".to_owned(),
             action: Some(ActionName::RestartContainer),
             urgency: Urgency::High,
@@ -89,8 +103,8 @@ impl Pattern for EngineWasAway {
 struct OutOfMemory;
 
 impl Pattern for OutOfMemory {
-    fn id(&self) -> &str {
-        "oom-killed"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["oom-killed"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -116,6 +130,7 @@ impl Pattern for OutOfMemory {
             ),
         };
         Some(CatalogueMatch {
+            entry: "oom-killed",
             cause,
             // What goes on after a part of it was killed needs room, not a restart.
             action: match (case.is_down(), limit) {
@@ -137,8 +152,8 @@ impl Pattern for OutOfMemory {
 struct Loop;
 
 impl Pattern for Loop {
-    fn id(&self) -> &str {
-        "restart-loop"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["restart-loop"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -154,7 +169,8 @@ impl Pattern for Loop {
             .map(|death| death.exit_code.to_string())
             .collect();
         Some(CatalogueMatch {
-            cause: "It can't start: each start ends the same way".to_owned(),
+            entry: "restart-loop",
+            cause: "Its last starts have all ended the same way".to_owned(),
             action: None,
             urgency: Urgency::High,
             confidence: 85,
@@ -173,8 +189,8 @@ impl Pattern for Loop {
 struct ExitCode;
 
 impl Pattern for ExitCode {
-    fn id(&self) -> &str {
-        "exit-code"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["exit-code"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -240,6 +256,7 @@ impl Pattern for ExitCode {
             ),
         };
         Some(CatalogueMatch {
+            entry: "exit-code",
             cause: cause.to_owned(),
             action,
             urgency: Urgency::High,
@@ -257,8 +274,8 @@ impl Pattern for ExitCode {
 struct HealthCheck;
 
 impl Pattern for HealthCheck {
-    fn id(&self) -> &str {
-        "health-check"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["health-check", "health-check-broken"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -268,16 +285,36 @@ impl Pattern for HealthCheck {
         ) {
             return None;
         }
-        let hangs = case
+        let output = case
             .resource
             .container()
             .and_then(|facts| facts.health_output.as_deref())
-            .is_some_and(|output| {
-                output.to_lowercase().contains("exceeded timeout")
-                    || output.to_lowercase().contains("timed out")
+            .unwrap_or_default();
+        if case.problem == Problem::ContainerUnhealthy && can_not_be_run(output) {
+            return Some(CatalogueMatch {
+                entry: "health-check-broken",
+                cause: "Its health check can't be run: the check's command is not in the image"
+                    .to_owned(),
+                action: None,
+                urgency: Urgency::Low,
+                confidence: 92,
+                reasoning: "what fails is the check itself; of the program it says nothing"
+                    .to_owned(),
+                evidence: vec![Evidence::new("health check", output)],
+                advice: "Use a command for the health check that the image has (many have wget but no curl), or leave it out."
+                    .to_owned(),
             });
+        }
+        let words = output.to_lowercase();
+        let hangs = words.contains("exceeded timeout") || words.contains("timed out");
         Some(CatalogueMatch {
-            cause: if hangs { "It hangs: it runs but does not answer in time" } else { "It runs but does not work" }.to_owned(),
+            entry: "health-check",
+            cause: if hangs {
+                "It hangs: it runs but does not answer in time"
+            } else {
+                "It runs but does not work"
+            }
+            .to_owned(),
             action: Some(ActionName::RestartContainer),
             urgency: Urgency::High,
             confidence: if hangs { 75 } else { 65 },
@@ -288,11 +325,22 @@ impl Pattern for HealthCheck {
     }
 }
 
+/// Whether a health check's output says that the check could not even be begun: the engine's words for a program that is not there, and
+/// those of shells (POSIX leaves the wording to them; these are bash, dash and busybox).
+fn can_not_be_run(output: &str) -> bool {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        #[allow(clippy::expect_used, reason = "a constant, which a test compiles")]
+        Regex::new(r"(?i)OCI runtime exec failed|executable file not found|\b(ba|da|a)?sh: ((line )?\d+: )?[^\s:]+: (command )?not found")
+            .expect("the pattern is a constant")
+    });
+    WORDS.is_match(output)
+}
+
 struct Pressure;
 
 impl Pattern for Pressure {
-    fn id(&self) -> &str {
-        "limit-too-tight"
+    fn entries(&self) -> Vec<&'static str> {
+        vec!["limit-too-tight"]
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
@@ -302,6 +350,7 @@ impl Pattern for Pressure {
             _ => return None,
         };
         Some(CatalogueMatch {
+            entry: "limit-too-tight",
             cause: format!("Its {word} limit is too tight for its load, or it leaks"),
             action: Some(ActionName::SetLimits),
             urgency: Urgency::Medium,

@@ -3,6 +3,12 @@
 
 use super::*;
 
+const SHOW: Show = Show {
+    name: "demo",
+    prefix: "",
+    lifetime: SignedDuration::from_mins(15),
+};
+
 /// Docker's usual socket.
 const HOST: &str = "unix:///var/run/docker.sock";
 
@@ -13,7 +19,7 @@ async fn open() -> Option<Stage> {
         reason = "a test of real things in real time"
     )]
     let now = Timestamp::now();
-    match Stage::open(HOST, id, now).await {
+    match Stage::open(SHOW, HOST, id, now).await {
         Ok(stage) => Some(stage),
         Err(failure) => {
             eprintln!("skipped: {failure}");
@@ -25,6 +31,7 @@ async fn open() -> Option<Stage> {
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_told_with_what_to_do() {
     let failure = Stage::open(
+        SHOW,
         "unix:///nowhere/docker.sock",
         "x".to_owned(),
         Timestamp::UNIX_EPOCH,
@@ -48,9 +55,10 @@ async fn what_is_made_runs_and_is_removed() {
         stage.make_image().await?;
         // The test harness takes `demo-workload` and the role for filters that match no test, and ends well.
         let part = Part {
-            role: "crash",
-            memory: None,
-            restarts: false,
+            command: [image::EXECUTABLE, "demo-workload", "crash"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..Part::default()
         };
         stage.start("part", &part).await?;
         let mut exit = stage.docker.wait_container(

@@ -1,5 +1,5 @@
-//! The demo's own agent, in this process: a configuration that sees only the demo's containers and is quick, a temporary directory,
-//! a free port, a token that nobody else knows.
+//! An agent of the stage's own, in this process: a configuration that sees only the stage's containers and is quick, a temporary
+//! directory, a free port, a token that nobody else knows.
 
 use std::{
     os::unix::fs::DirBuilderExt as _,
@@ -19,9 +19,7 @@ use crate::{
     wire,
 };
 
-/// The name of the node in every identity.
-pub(super) const NODE: &str = "demo";
-/// How long one reading cycle takes, and for how long what was healed must be well: short, so that the demo is.
+/// How long one reading cycle takes, and for how long what was healed must be well: short, so that what is shown is.
 const CYCLE: Span = Span::from_secs(2);
 /// How long the agent may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -29,27 +27,28 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running agent. Ends when dropped.
-pub(super) struct DemoAgent {
+pub(in crate::cli) struct OwnAgent {
     client: Client,
     shutdown: CancellationToken,
     /// Why it ended, once it has.
     ended: watch::Receiver<Option<String>>,
 }
 
-impl Drop for DemoAgent {
+impl Drop for OwnAgent {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
 }
 
-fn data_dir(id: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("steward-demo-{id}"))
+/// Where the agent of a stage keeps its things.
+fn data_dir(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("steward-{name}"))
 }
 
 /// Removes what the agent kept. One that was interrupted may be writing its last entries meanwhile, so this is tried for a while.
-pub(super) async fn remove_data_dir(id: &str) -> Result<(), Failure> {
+pub(in crate::cli) async fn remove_data_dir(name: &str) -> Result<(), Failure> {
     const TRIES: u32 = 40;
-    let dir = data_dir(id);
+    let dir = data_dir(name);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -67,10 +66,16 @@ pub(super) async fn remove_data_dir(id: &str) -> Result<(), Failure> {
     }
 }
 
-impl DemoAgent {
-    /// Starts it and waits until it answers.
-    pub(super) async fn start(id: &str, host: &str, label: String) -> Result<Self, Failure> {
-        let dir = data_dir(id);
+impl OwnAgent {
+    /// Starts it and waits until it answers. `name` is that of its directory, which must not exist; it sees what carries `label`, on the
+    /// engine at `host`. `adjust` has the last word on its configuration.
+    pub(in crate::cli) async fn start(
+        name: &str,
+        host: &str,
+        label: String,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Result<Self, Failure> {
+        let dir = data_dir(name);
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&dir)
@@ -85,11 +90,12 @@ impl DemoAgent {
             embedded: true,
             inputs: None,
         };
-        let config = configuration(&dir, host, label, token.clone());
+        let mut config = configuration(&dir, host, label, token.clone());
+        adjust(&mut config);
         let (tell_end, mut ended) = watch::channel(None);
         // A thread and a runtime of its own, as the agent has when it runs alone: what it leaves running ends with them.
         std::thread::Builder::new()
-            .name("demo-agent".to_owned())
+            .name("own-agent".to_owned())
             .spawn(move || {
                 let reason = match run(config, options) {
                     Ok(()) => "it ended by itself".to_owned(),
@@ -115,17 +121,17 @@ impl DemoAgent {
         }
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(in crate::cli) fn client(&self) -> &Client {
         &self.client
     }
 
     /// Waits until the agent ends by itself, which it should not, and says why it did.
-    pub(super) async fn failure(&self) -> Failure {
+    pub(in crate::cli) async fn failure(&self) -> Failure {
         ended_early(&end_of(&mut self.ended.clone()).await)
     }
 
     /// Ends it in good order.
-    pub(super) async fn stop(self) {
+    pub(in crate::cli) async fn stop(self) {
         self.shutdown.cancel();
         let _ = tokio::time::timeout(STOP_LIMIT, end_of(&mut self.ended.clone())).await;
     }
@@ -150,7 +156,7 @@ async fn end_of(ended: &mut watch::Receiver<Option<String>>) -> String {
 }
 
 fn ended_early(reason: &str) -> Failure {
-    Failure::failed(format!("the demo's agent ended: {reason}"))
+    Failure::failed(format!("the agent of its own ended: {reason}"))
 }
 
 /// Waits until the agent has left its address.
@@ -166,22 +172,21 @@ async fn address(dir: &Path) -> Result<String, Failure> {
     };
     tokio::time::timeout(START_LIMIT, wait).await.map_err(|_| {
         Failure::failed(format!(
-            "the demo's agent did not begin within {} s",
+            "the agent of its own did not begin within {} s",
             START_LIMIT.as_secs()
         ))
     })
 }
 
-/// The demo's configuration: defaults, but only the demo's containers, and quick.
+/// Defaults, but only the stage's containers, and quick.
 fn configuration(dir: &Path, host: &str, label: String, token: SecretString) -> Config {
     let mut config = Config {
         data_dir: dir.to_path_buf(),
         admin_token: Some(token),
         ..Config::default()
     };
-    NODE.clone_into(&mut config.node.name);
     "127.0.0.1:0".clone_into(&mut config.server.listen);
-    config.autonomy.level = Autonomy::Assist;
+    config.autonomy.level = Autonomy::Observe;
     config.docker.host = Some(host.to_owned());
     config.docker.only_label = Some(label);
     config.docker.stabilisation = CYCLE;
@@ -207,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_s_agent_sees_nothing_but_the_demo() {
+    fn it_sees_nothing_but_the_stage_and_does_nothing_unless_told() {
         let config = configuration(
             Path::new("/nowhere"),
             "unix:///x",
@@ -217,6 +222,6 @@ mod tests {
         assert_eq!(config.docker.only_label.as_deref(), Some("steward.demo=1"));
         assert!(!config.host.enabled && !config.network.enabled && !config.databases.discover);
         assert!(config.server.listen.starts_with("127.0.0.1:"));
-        assert_eq!(config.autonomy.level, Autonomy::Assist);
+        assert_eq!(config.autonomy.level, Autonomy::Observe);
     }
 }

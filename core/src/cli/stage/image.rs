@@ -1,4 +1,4 @@
-//! The demo's image, made from what runs already: this executable, the libraries that it has loaded and the program that loads them.
+//! The image of every container on the stage, made from what runs already: this executable, the libraries that it has loaded and the program that loads them.
 //! So it needs no registry and nothing else on the machine; it fits every engine of the same processor architecture.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Where the executable stands in the image.
-pub(super) const EXECUTABLE: &str = "/steward";
+pub(in crate::cli) const EXECUTABLE: &str = "/steward";
 
 /// A root file system with all that this executable needs.
 pub(super) struct RootFs {
@@ -53,7 +53,7 @@ pub(super) fn of_this_executable() -> io::Result<RootFs> {
             library_dirs.push(dir);
         }
     }
-    // What programs expect to be there, and the directory for what the demo puts in.
+    // What programs expect to be there, and the directory for what is put in.
     for dir in ["tmp", "proc", "sys", "dev", "etc"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
@@ -67,16 +67,30 @@ pub(super) fn of_this_executable() -> io::Result<RootFs> {
     })
 }
 
-/// An archive with one empty file of this absolute path.
-pub(super) fn empty_file(path: &str) -> io::Result<Vec<u8>> {
+/// An archive with one file of this absolute path.
+pub(super) fn one_file(path: &str, content: &[u8], is_executable: bool) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    add_file(&mut archive, path, &[])?;
+    add(
+        &mut archive,
+        path,
+        content,
+        if is_executable { 0o755 } else { 0o644 },
+    )?;
     archive.into_inner()
 }
 
 fn add_file(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) -> io::Result<()> {
+    add(archive, path, content, 0o755)
+}
+
+fn add(
+    archive: &mut tar::Builder<Vec<u8>>,
+    path: &str,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_mode(0o755);
+    header.set_mode(mode);
     header.set_size(content.len() as u64);
     archive.append_data(&mut header, path.trim_start_matches('/'), content)
 }
