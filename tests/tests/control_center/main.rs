@@ -1,5 +1,6 @@
 //! The control center in a real browser, in front of a real agent on a real container engine: what a person sees and does there.
 
+mod agents;
 mod alone;
 mod answers;
 mod connection;
