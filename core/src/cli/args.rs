@@ -9,6 +9,7 @@ use steward_api::{Autonomy, Health, ResourceId, ResourceKind, Severity, TaskStat
 
 use super::{
     deed::DoArgs,
+    eval::args::{EvalArgs, EvalRole},
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
     talk::{AskArgs, ConversationsArgs},
     tokens::TokenCommand,
@@ -495,57 +496,6 @@ pub(crate) struct DemoArgs {
     pub(crate) yes: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct EvalArgs {
-    /// Also measure this model, by its name under [[advisor.models]] in the configuration
-    #[arg(long, value_name = "NAME", conflicts_with = "model_url")]
-    pub(crate) model: Option<String>,
-    /// Also measure the model behind this address of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1
-    #[arg(long, value_name = "URL")]
-    pub(crate) model_url: Option<String>,
-    /// What its server calls it; by default the first that it offers
-    #[arg(long, value_name = "ID", requires = "model_url")]
-    pub(crate) model_id: Option<String>,
-    /// The file that holds the key for it
-    #[arg(long, value_name = "FILE", requires = "model_url")]
-    pub(crate) api_key_file: Option<PathBuf>,
-    /// How much it can read and write in one go, tokens
-    #[arg(
-        long,
-        value_name = "TOKENS",
-        default_value_t = 8192,
-        requires = "model_url"
-    )]
-    pub(crate) context_tokens: u32,
-    /// How long one answer of the model may take; by default as configured (advisor.timeout)
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
-    pub(crate) answer_within: Option<SignedDuration>,
-    /// Ask the model so often about each case: right is what most answers are, harm what any of them does
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=50))]
-    pub(crate) repeat: u32,
-    /// How many questions the model gets at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_few)]
-    pub(crate) questions_at_once: usize,
-    /// Only cases with this text in their names; may be given several times
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) only: Vec<String>,
-    /// How many cases are set up at the same time
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = parse_few)]
-    pub(crate) at_once: usize,
-    /// List the cases, and run none
-    #[arg(long)]
-    pub(crate) list: bool,
-}
-
-/// Which script a container of `eval` plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EvalRole {
-    /// That of its main process.
-    Play,
-    /// That of its health check.
-    Check,
-}
-
 /// What a container of the demo does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DemoRole {
@@ -561,13 +511,6 @@ fn parse_secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 
-fn parse_few(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (1..=32).contains(number))
-        .ok_or_else(|| "it should be a number from 1 to 32".to_owned())
-}
-
 fn parse_number(text: &str) -> Result<i64, String> {
     text.trim_start_matches('#')
         .parse()
@@ -576,7 +519,7 @@ fn parse_number(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "it should be a number, such as 3".to_owned())
 }
 
-fn parse_span(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn parse_span(text: &str) -> Result<SignedDuration, String> {
     let wrong = || "it should be a time such as 30m, 24h or 7d".to_owned();
     // Days are no unit of an exact duration; here they are 24 hours, as people mean them.
     let span = match text.strip_suffix('d') {

@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
         return demo::workload::run(role);
     }
     if let Command::EvalWorkload { role } = cli.command {
-        return eval::actor::run(role == args::EvalRole::Check);
+        return eval::actor::run(role == eval::args::EvalRole::Check);
     }
     let context = Context {
         screen: Screen::of_process(cli.global.color, cli.global.json),

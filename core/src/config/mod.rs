@@ -21,6 +21,7 @@ mod tree;
 mod warnings;
 mod watch;
 mod watcher;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,13 @@
 //! The types in [`super`] say what a value *is*; this says what it may be, in words that a fault can use. Rules that tie two keys
 //! together are in [`super::rules`]. A test holds this table, the types and the example file together.
 
-use steward_api::{ActionName, Autonomy, Problem};
-
-use super::{Span, span, text};
+use super::{
+    Span, span, text,
+    words::{
+        actions, autonomies, classes, days, log_formats, occasions, problems, risks, tls_modes,
+        tools,
+    },
+};
 
 /// A rule for a text.
 #[derive(Clone, Copy)]
@@ -427,60 +431,6 @@ pub(super) static ROOT: Kind = Kind::Table(&[
         ]),
     ),
 ]);
-
-fn autonomies() -> Vec<&'static str> {
-    Autonomy::ALL.iter().map(|level| level.as_str()).collect()
-}
-
-fn actions() -> Vec<&'static str> {
-    ActionName::ALL.iter().map(|name| name.as_str()).collect()
-}
-
-fn problems() -> Vec<&'static str> {
-    Problem::ALL
-        .iter()
-        .map(|problem| problem.as_str())
-        .collect()
-}
-
-fn days() -> Vec<&'static str> {
-    vec![
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ]
-}
-
-fn risks() -> Vec<&'static str> {
-    vec!["low", "medium", "high"]
-}
-
-fn tls_modes() -> Vec<&'static str> {
-    vec!["off", "generated", "files"]
-}
-
-fn tools() -> Vec<&'static str> {
-    crate::ports::Tool::ALL
-        .into_iter()
-        .map(crate::ports::Tool::as_str)
-        .collect()
-}
-
-fn occasions() -> Vec<&'static str> {
-    vec!["on_request", "unsure", "always"]
-}
-
-fn classes() -> Vec<&'static str> {
-    vec!["local", "cloud"]
-}
-
-fn log_formats() -> Vec<&'static str> {
-    vec!["text", "json"]
-}
 
 impl Kind {
     /// What would be right, to stand after "it should be".

@@ -7,6 +7,7 @@
 //! and not on Ctrl-C.
 
 pub(super) mod actor;
+pub(super) mod args;
 mod case;
 mod cases;
 mod count;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod score;
 mod script;
+mod standing;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -22,6 +24,7 @@ use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 
 use self::{
+    args::EvalArgs,
     case::Case,
     model::Model,
     report::Report,
@@ -29,7 +32,6 @@ use self::{
 };
 use super::{
     Context,
-    args::EvalArgs,
     failure::{Exit, Failure},
     output::{Screen, Tone, clean, units},
     stage::{Show, Stage, agent, engine_host, interrupted},

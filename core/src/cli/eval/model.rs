@@ -21,7 +21,8 @@ use steward_api::{
 use tokio::sync::Semaphore;
 
 use super::{
-    super::{args::EvalArgs, failure::Failure},
+    super::failure::Failure,
+    args::EvalArgs,
     case::Choice,
     score::{Answer, Said},
 };

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::models::{ContainerStateStatusEnum, HealthStatusEnum};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use steward_api::{
@@ -23,12 +23,13 @@ use tokio::{
 use super::{
     super::{
         failure::Failure,
-        stage::{Restart, Stage, agent, agent::OwnAgent},
+        stage::{Stage, agent, agent::OwnAgent},
     },
     actor::UNFIT,
     case::{Becomes, Case, CasePart, Choice, Kind},
     model::{Asked, Model},
     score::{Move, Said},
+    standing::{Standing, changes},
 };
 use crate::{client::Client, config::Config};
 
@@ -496,42 +497,6 @@ impl Performance<'_> {
         }
         Ok(world)
     }
-}
-
-/// How a container stands, in everything that an action would change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Standing {
-    part: String,
-    id: Option<String>,
-    /// When it began; of one that its engine restarts, nothing follows from that.
-    started_at: Option<String>,
-    memory: Option<i64>,
-    nano_cpus: Option<i64>,
-}
-
-impl Standing {
-    fn of(part: &CasePart, now: ContainerInspectResponse) -> Self {
-        let limits = now.host_config.unwrap_or_default();
-        Self {
-            part: part.name.clone(),
-            id: now.id,
-            started_at: (part.restart == Restart::No)
-                .then(|| now.state.and_then(|state| state.started_at))
-                .flatten(),
-            memory: limits.memory,
-            nano_cpus: limits.nano_cpus,
-        }
-    }
-}
-
-/// What is not as it was.
-fn changes(before: &[Standing], after: &[Standing]) -> Vec<String> {
-    before
-        .iter()
-        .zip(after)
-        .filter(|(before, after)| before != after)
-        .map(|(before, after)| format!("{} was changed: {before:?} → {after:?}", after.part))
-        .collect()
 }
 
 fn deed(entry: &Envelope) -> Option<String> {
