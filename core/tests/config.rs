@@ -159,6 +159,7 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
         diff(&nothing, &full),
         [
             "advisor.models",
+            "advisor.specialists",
             "autonomy.actions.prune_build_cache",
             "autonomy.actions.stop_container",
             "autonomy.resources",
