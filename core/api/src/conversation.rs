@@ -341,5 +341,19 @@ pub struct AtWork {
     pub working: Working,
 }
 
+/// The tools that specialists can have, by name; all of them only read.
+pub const SPECIALIST_TOOLS: [&str; 10] = [
+    "get_resource",
+    "get_log",
+    "get_metrics",
+    "list_incidents",
+    "list_tasks",
+    "check_database",
+    "check_names",
+    "check_certificates",
+    "list_processes",
+    "list_ports",
+];
+
 /// The name of the specialist who answers people and has the others look.
 pub const JARVIS_PRIME: &str = "Jarvis Prime";

@@ -1,6 +1,6 @@
 //! The words of which some settings are one. Plain lists; those that the contract has are taken from it.
 
-use steward_api::{ActionName, Autonomy, Problem};
+use steward_api::{ActionName, Autonomy, Problem, SPECIALIST_TOOLS};
 
 pub(super) fn autonomies() -> Vec<&'static str> {
     Autonomy::ALL.iter().map(|level| level.as_str()).collect()
@@ -38,10 +38,7 @@ pub(super) fn tls_modes() -> Vec<&'static str> {
 }
 
 pub(super) fn tools() -> Vec<&'static str> {
-    crate::ports::Tool::ALL
-        .into_iter()
-        .map(crate::ports::Tool::as_str)
-        .collect()
+    SPECIALIST_TOOLS.to_vec()
 }
 
 pub(super) fn occasions() -> Vec<&'static str> {

@@ -247,3 +247,13 @@ pub trait Scribe: Send + Sync {
     /// Shows who is at work on what, and what is being written. Never journaled.
     fn show(&self, working: Vec<Working>, writing: Option<Writing>);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_names_every_tool() {
+        assert_eq!(Tool::ALL.map(Tool::as_str), steward_api::SPECIALIST_TOOLS);
+    }
+}
