@@ -65,12 +65,21 @@ async fn a_question_is_answered_word_by_word_and_what_is_proposed_is_approved_th
     browser.says(&message("answer"), "no harm").await?;
     browser.gone(&id("writing")).await?;
 
-    // What it looked at is one click away, and what was said in between.
-    let sight = browser.says(&message("answer"), &web.name).await?;
-    assert!(
-        sight.contains("get_log") || sight.contains("log of"),
-        "{sight}"
-    );
+    // What it looked at is one click away, to the letter, and so is what was said in between.
+    let answer = message("answer");
+    browser
+        .run(
+            "document.querySelector(arguments[0] + ' [data-testid=looked-at]').open = true",
+            &[answer.as_str().into()],
+        )
+        .await?;
+    browser
+        .says(&answer, &format!("container/{}", web.name))
+        .await?;
+    browser
+        .click(&format!("{answer} [data-testid=sight] summary"))
+        .await?;
+    browser.see(&id("sight-text")).await?;
     browser.see(&id("between")).await?;
     browser.picture("answered").await?;
 

@@ -7,7 +7,7 @@ use super::{id, sign_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_shows_its_charts_log_and_history() -> Result<()> {
-    let lab = lab_or_skip!("ui-one");
+    let lab = lab_or_skip!("r");
     let browser = browser_or_skip!("resource");
     let db = lab.container("db").serve().start().await?;
     let web = lab

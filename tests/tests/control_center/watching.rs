@@ -60,7 +60,8 @@ async fn a_death_and_its_healing_are_seen_without_a_reload() -> Result<()> {
     let mark = browser.run("return window.stewardWasHere", &[]).await?;
     assert_eq!(mark, 7, "the page was loaded anew");
 
-    // The next time it is said what helped the last time.
+    // The next time it is said what helped the last time. What comes within the flap window would be the same incident.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     web.crash(3).await?;
     browser
         .click(&format!("{} a", id("active-incidents")))
