@@ -91,6 +91,13 @@ async fn a_question_is_answered_word_by_word_and_what_is_proposed_is_approved_th
     let proposed = tasks.into_iter().find(asks).context("it is gone")?;
     assert_eq!(web.state().await?.started_at, began, "nothing was done");
     let proposal = id("proposal");
+    // What is asked next stands at the window's end, so a person has the answer in its middle.
+    browser
+        .run(
+            "document.querySelector(arguments[0]).scrollIntoView({block: 'center'})",
+            &[format!("{proposal} [data-testid=approve]").into()],
+        )
+        .await?;
     browser
         .click(&format!("{proposal} [data-testid=approve]"))
         .await?;
