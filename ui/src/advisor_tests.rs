@@ -34,6 +34,7 @@ fn call() -> ModelCall {
         class: ModelClass::Local,
         purpose: Purpose::Diagnosis,
         incident: Some(IncidentId(3)),
+        conversation: None,
         result: CallResult::Answered,
         error: None,
         prompt_tokens: 1234,

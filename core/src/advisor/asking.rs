@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::{civil::Date, tz::TimeZone};
-use steward_api::{CallResult, IncidentId, ModelCall, Purpose};
+use steward_api::{CallResult, ConversationId, IncidentId, ModelCall, Purpose};
 use tokio::sync::mpsc;
 
 use super::{
@@ -53,6 +53,7 @@ impl Shared {
 pub(super) struct Manner {
     pub(super) purpose: Purpose,
     pub(super) incident: Option<IncidentId>,
+    pub(super) conversation: Option<ConversationId>,
     /// How long one answer may take.
     pub(super) limit: Duration,
     /// How often a call that failed for a passing reason is tried again.
@@ -205,6 +206,7 @@ impl Record {
             class: model.spec.class,
             purpose: manner.purpose,
             incident: manner.incident,
+            conversation: manner.conversation,
             result: CallResult::Stopped,
             error: None,
             prompt_tokens,

@@ -93,6 +93,7 @@ impl Setup {
         Manner {
             purpose,
             incident: None,
+            conversation: None,
             is_wished: false,
             limit: Duration::try_from(self.config.timeout).unwrap_or(Duration::from_secs(90)),
             retries: self.config.retries,
@@ -230,6 +231,7 @@ impl Advisor {
         spec: &Spec,
         case: &Consultation,
         all: &[Piece],
+        who: Option<&specialists::Who>,
     ) -> Put<Vec<Piece>> {
         let is_cloud = spec.class == ModelClass::Cloud;
         let shown = if is_cloud {
@@ -238,10 +240,11 @@ impl Advisor {
             all.to_vec()
         };
         // Room for the answer, and for the repair round: the answer once more and what is wrong with it.
-        let around = opinion::WORDS_AROUND + 3 * u64::from(opinion::MOST_TOKENS);
+        let knows = who.map_or(0, |who| protocol::estimated_tokens(who.instructions.len()));
+        let around = opinion::WORDS_AROUND + knows + 3 * u64::from(opinion::MOST_TOKENS);
         let room = u64::from(spec.context_tokens).saturating_sub(around);
         let shown = pieces::that_fit(shown, room);
-        let request = opinion::question(case, &shown);
+        let request = opinion::question(case, &shown, who);
         let related = case.related.iter().map(|related| &related.resource);
         let before = case.precedents.iter().map(|precedent| &precedent.resource);
         let nodes = [&case.incident.resource]
@@ -331,11 +334,14 @@ impl crate::ports::Advisor for Advisor {
     ) -> Result<Diagnosis, AdvisorError> {
         let setup = self.setup();
         let all = pieces::all(case);
+        let roster = specialists::roster(&setup.config);
+        let who = specialists::for_incident(&case.incident, &roster);
         let how = Rounds {
             purpose: Purpose::Diagnosis,
             incident: Some(case.incident.id),
+            conversation: None,
             wish,
-            first: None,
+            first: who.and_then(|who| who.model.as_deref()),
             hear: None,
             again: opinion::AGAIN,
         };
@@ -343,7 +349,7 @@ impl crate::ports::Advisor for Advisor {
             .rounds(
                 &setup,
                 how,
-                |spec| self.put(&setup, spec, case, &all),
+                |spec| self.put(&setup, spec, case, &all, who),
                 |given| opinion::judge(given.text, case, given.shown, given.model),
             )
             .await?;

@@ -12,6 +12,7 @@ use steward_api::{ActionName, Diagnosis, MODEL_SOURCE, ResourceKind, Urgency};
 use super::{
     pieces::Piece,
     protocol::{Message, Request, Speaker, object_in},
+    specialists::Who,
 };
 use crate::{ports::Consultation, redact::redact};
 
@@ -41,9 +42,18 @@ Recommend one of the offered actions only if it would remove the cause or bring 
 Recommend nothing where nothing is wrong, or where the stop was meant. \
 Answer with one JSON object and nothing else.";
 
-/// Puts the question.
-pub(super) fn question(case: &Consultation, pieces: &[Piece]) -> Request {
+/// Puts the question. Who has the incident in its field is told what it knows, after the rules that hold for all.
+pub(super) fn question(case: &Consultation, pieces: &[Piece], who: Option<&Who>) -> Request {
     let incident = &case.incident;
+    let mut instructions = INSTRUCTIONS.to_owned();
+    if let Some(who) = who {
+        instructions.push_str(&format!(
+            "\nYou are {}; your field: {}. {}",
+            one_line(&who.name),
+            one_line(&who.field),
+            one_line(&who.instructions)
+        ));
+    }
     let mut text = format!(
         "Incident {}: {}\nResource: {}\nProblem: {}, severity {}, since {}. It is now {}.\n\nPieces:\n",
         incident.id,
@@ -81,7 +91,7 @@ pub(super) fn question(case: &Consultation, pieces: &[Piece]) -> Request {
     ));
     Request {
         messages: vec![
-            Message::new(Speaker::System, INSTRUCTIONS),
+            Message::new(Speaker::System, instructions),
             Message::new(Speaker::User, text),
         ],
         schema: Some(("diagnosis", schema(case, pieces))),

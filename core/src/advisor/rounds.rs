@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use steward_api::{CallResult, IncidentId, Purpose};
+use steward_api::{CallResult, ConversationId, IncidentId, Purpose};
 
 use super::{
     Advisor, HOW_TO_HAVE_ONE, Setup,
@@ -55,6 +55,7 @@ impl<S> Put<S> {
 pub(super) struct Rounds<'a> {
     pub(super) purpose: Purpose,
     pub(super) incident: Option<IncidentId>,
+    pub(super) conversation: Option<ConversationId>,
     /// The one model that is to be asked, as a person wishes.
     pub(super) wish: Option<&'a str>,
     /// The model that is asked first, where it can be.
@@ -193,6 +194,7 @@ impl Advisor {
         } = put;
         let manner = Manner {
             incident: how.incident,
+            conversation: how.conversation,
             is_wished: how.wish.is_some(),
             ..setup.manner(how.purpose)
         };

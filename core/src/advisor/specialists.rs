@@ -38,6 +38,18 @@ impl Who {
         self.kinds.contains(&kind)
     }
 
+    /// How many of these words, lower case, are of its field.
+    fn hits(&self, words: &[&str]) -> usize {
+        let field = self.field.to_lowercase();
+        let of_field = |word: &&&str| {
+            self.words.iter().any(|known| word.starts_with(known))
+                || field
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|known| known.len() > 3 && **word == known)
+        };
+        words.iter().filter(of_field).count()
+    }
+
     /// As it is shown.
     pub(super) fn shown(&self) -> Specialist {
         Specialist {
@@ -278,6 +290,33 @@ pub(super) fn by_name<'a>(roster: &'a [Who], name: &str) -> Option<&'a Who> {
     })
 }
 
+/// Who has an incident in its field: by the kind of its resource, and by the words of its title and of its problem. Nobody, where none does.
+pub(super) fn for_incident<'a>(incident: &Incident, roster: &'a [Who]) -> Option<&'a Who> {
+    let text = format!("{} {}", incident.title, incident.problem).to_lowercase();
+    let words = words(&text);
+    roster
+        .iter()
+        .filter(|who| !who.is_jarvis())
+        .map(|who| {
+            (
+                who.hits(&words) + 3 * usize::from(who.knows(incident.resource.kind)),
+                who,
+            )
+        })
+        .filter(|(score, _)| *score > 0)
+        // Among equals the first of the roster.
+        .rev()
+        .max_by_key(|(score, _)| *score)
+        .map(|(_, who)| who)
+}
+
+/// The words of a text that may tell something.
+fn words(text: &str) -> Vec<&str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() > 2)
+        .collect()
+}
+
 /// The specialists whom a question concerns, the most concerned first, at most `most`: by the words of it, by the resources that it names,
 /// and by the incident that it is about. Without a hint: who knows what is not well now; else who knows containers.
 pub(super) fn suited<'a>(
@@ -289,20 +328,9 @@ pub(super) fn suited<'a>(
     most: usize,
 ) -> Vec<&'a Who> {
     let text = text.to_lowercase();
-    let words: Vec<&str> = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.len() > 2)
-        .collect();
+    let words = words(&text);
     let score = |who: &Who| -> usize {
-        let of_field = |word: &&&str| {
-            who.words.iter().any(|known| word.starts_with(known))
-                || who
-                    .field
-                    .to_lowercase()
-                    .split(|c: char| !c.is_alphanumeric())
-                    .any(|known| known.len() > 3 && **word == known)
-        };
-        let by_words = words.iter().filter(of_field).count();
+        let by_words = who.hits(&words);
         let by_name = usize::from(words.contains(&who.name.to_lowercase().as_str())) * 10;
         let by_kind = named.iter().filter(|kind| who.knows(**kind)).count() * 2;
         let by_incident =

@@ -5,9 +5,10 @@
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 use steward_api::{
-    AdvisorStatus, CallQuery, ChooseDiagnosis, ChooseRequest, DiagnoseIncident, DiagnoseRequest,
-    Event, GetAdvisor, GetModelCall, Incident, IncidentChange, IncidentId, ListModelCalls,
-    ModelState, ModelStatus, Nothing, RecordedCall, TryModel, TryModelRequest, is_of_model,
+    AdvisorStatus, CallQuery, ChooseDiagnosis, ChooseRequest, ConversationId, DiagnoseIncident,
+    DiagnoseRequest, Event, GetAdvisor, GetModelCall, Incident, IncidentChange, IncidentId,
+    ListModelCalls, ModelState, ModelStatus, Nothing, RecordedCall, TryModel, TryModelRequest,
+    is_of_model,
 };
 
 use super::{
@@ -32,6 +33,9 @@ pub(crate) enum ModelsCommand {
         /// Only those about this incident
         #[arg(long, value_name = "NUMBER")]
         incident: Option<i64>,
+        /// Only those made for this conversation
+        #[arg(long, value_name = "NUMBER")]
+        conversation: Option<i64>,
         /// How many at most
         #[arg(long, default_value_t = 20, value_name = "COUNT")]
         limit: u32,
@@ -67,7 +71,19 @@ pub(super) async fn models(
     match command {
         None | Some(ModelsCommand::List) => list(context).await,
         Some(ModelsCommand::Try { name }) => try_model(context, name).await,
-        Some(ModelsCommand::Calls { incident, limit }) => calls(context, *incident, *limit).await,
+        Some(ModelsCommand::Calls {
+            incident,
+            conversation,
+            limit,
+        }) => {
+            let query = CallQuery {
+                incident: incident.map(IncidentId),
+                conversation: conversation.map(ConversationId),
+                before: None,
+                limit: Some(*limit),
+            };
+            calls(context, query).await
+        }
         Some(ModelsCommand::Call { id }) => call(context, *id).await,
     }
 }
@@ -222,12 +238,7 @@ async fn try_model(context: &Context, name: &str) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn calls(context: &Context, incident: Option<i64>, limit: u32) -> Result<Exit, Failure> {
-    let query = CallQuery {
-        incident: incident.map(IncidentId),
-        before: None,
-        limit: Some(limit),
-    };
+async fn calls(context: &Context, query: CallQuery) -> Result<Exit, Failure> {
     let page = context
         .connect()?
         .call::<ListModelCalls>(None, &query)
@@ -246,9 +257,11 @@ async fn calls(context: &Context, incident: Option<i64>, limit: u32) -> Result<E
         .iter()
         .map(|recorded: &RecordedCall| {
             let call = &recorded.call;
-            let about = call
-                .incident
-                .map_or_else(String::new, |incident| format!(" of incident {incident}"));
+            let about = match (call.conversation, call.incident) {
+                (Some(conversation), _) => format!(" in conversation {conversation}"),
+                (None, Some(incident)) => format!(" of incident {incident}"),
+                (None, None) => String::new(),
+            };
             vec![
                 (recorded.id.to_string(), Tone::Strong),
                 (

@@ -137,13 +137,19 @@ impl SqlStore {
         } else {
             "AND ($2 = 0)"
         };
+        let of_conversation = if query.conversation.is_some() {
+            "AND conversation = $3"
+        } else {
+            "AND ($3 = 0)"
+        };
         let sql = format!(
-            "SELECT id, node, at, doc FROM model_calls WHERE id < $1 {of_incident} ORDER BY id DESC LIMIT {}",
+            "SELECT id, node, at, doc FROM model_calls WHERE id < $1 {of_incident} {of_conversation} ORDER BY id DESC LIMIT {}",
             limit + 1
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(query.before.unwrap_or(i64::MAX))
             .bind(query.incident.map_or(0, |incident| incident.0))
+            .bind(query.conversation.map_or(0, |conversation| conversation.0))
             .fetch_all(&self.readers)
             .await
             .map_err(failed)?;

@@ -148,12 +148,13 @@ pub(super) async fn apply(
         } => apply_message(connection, conversation, message).await?,
         Event::ModelCalled { call } => {
             sqlx::query(
-                "INSERT INTO model_calls (id, node, at, incident, cost, doc) VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO model_calls (id, node, at, incident, conversation, cost, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(entry.seq)
             .bind(entry.node.as_str())
             .bind(entry.at.as_microsecond())
             .bind(call.incident.map(|incident| incident.0))
+            .bind(call.conversation.map(|conversation| conversation.0))
             .bind(i64::try_from(call.cost_micro_usd).unwrap_or(i64::MAX))
             .bind(document(call)?)
             .execute(connection)

@@ -148,8 +148,10 @@ impl Session {
 
     /// A keyring that is unlocked, of GNOME's; or why there is none. Its password is `pw`.
     pub(crate) async fn keyring(&mut self) -> Result<Result<(), String>> {
+        // From a file, not a pipe: of a pipe the shell would stay between, and would be ended in the keyring's stead.
+        std::fs::write(self.path("password"), "pw")?;
         self.keyring_by(
-            "printf pw | exec gnome-keyring-daemon --foreground --unlock --components=secrets",
+            "exec gnome-keyring-daemon --foreground --unlock --components=secrets < \"$STEWARD_TEST_PASSWORD\"",
         )
         .await
     }
@@ -171,6 +173,8 @@ impl Session {
         let environment: std::collections::HashMap<&str, &str> = command
             .get_envs()
             .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
+            // The bus itself knows only the session's folder; a window of GTK's ends without the schemas of the machine.
+            .chain([("XDG_DATA_DIRS", "/usr/local/share:/usr/share")])
             .collect();
         proxy.update_activation_environment(environment).await?;
         self.keyring_by("exec gnome-keyring-daemon --foreground --components=secrets")
@@ -186,7 +190,9 @@ impl Session {
             ));
         }
         let mut command = self.command(Path::new("/bin/sh"));
-        command.args(["-c", line]);
+        command
+            .args(["-c", line])
+            .env("STEWARD_TEST_PASSWORD", self.path("password"));
         self.run("gnome-keyring-daemon", &command)?;
         self.named("org.freedesktop.secrets").await?;
         Ok(Ok(()))

@@ -89,6 +89,7 @@ async fn a_real_models_opinions_keep_to_the_schema_and_change_nothing() -> Resul
             .call_at::<steward_api::DiagnoseIncident>(id, &steward_api::DiagnoseRequest::default())
             .await?;
         let query = CallQuery {
+            conversation: None,
             incident: Some(id),
             ..CallQuery::default()
         };

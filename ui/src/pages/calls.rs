@@ -63,6 +63,7 @@ pub(super) fn list(app: App, about: Option<IncidentId>, calls: Pages<RecordedCal
     let store = app.store;
     let page = move |before: Option<i64>| async move {
         let query = CallQuery {
+            conversation: None,
             incident: about,
             before,
             limit: Some(AT_ONCE),
@@ -113,6 +114,13 @@ fn row(app: App, recorded: &Arc<RecordedCall>, with_incident: bool) -> AnyView {
         view! {
             <a class="small" href=Route::Incident(incident).hash()>
                 "The incident"
+            </a>
+        }
+    });
+    let conversation = call.conversation.map(|conversation| {
+        view! {
+            <a class="small" href=Route::Conversation(conversation).hash()>
+                "The conversation"
             </a>
         }
     });
@@ -167,7 +175,7 @@ fn row(app: App, recorded: &Arc<RecordedCall>, with_incident: bool) -> AnyView {
                 </span>
                 <span class="when">{text::ago(store, recorded.at)}</span>
             </div>
-            <div class="buttons">{button} {incident}</div>
+            <div class="buttons">{button} {incident} {conversation}</div>
             {shown}
         </div>
     }

@@ -364,6 +364,7 @@ impl Turn<'_> {
         Rounds {
             purpose,
             incident: self.talk.incident.as_ref().map(|incident| incident.id),
+            conversation: Some(self.talk.conversation.id),
             wish: self.talk.model.as_deref(),
             first: first.or(who.model.as_deref()),
             hear: None,

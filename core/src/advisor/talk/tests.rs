@@ -454,6 +454,12 @@ async fn a_stream_that_breaks_off_is_asked_again_and_one_that_stalls_is_left() {
     assert_eq!(heard.drafts().pop().unwrap().text, "All is well.");
     let calls = advised.calls();
     assert_eq!(calls[1].call.result, CallResult::Failed);
+    let conversation = talk("hello").conversation.id;
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.call.conversation == Some(conversation))
+    );
     assert!(
         calls[1].received.contains("All is"),
         "{}",

@@ -276,6 +276,7 @@ type Outcome = (Result<Diagnosis, String>, Vec<ModelCall>);
 
 async fn calls_of(client: &Client, id: IncidentId) -> Result<Vec<RecordedCall>, String> {
     let query = CallQuery {
+        conversation: None,
         incident: Some(id),
         before: None,
         limit: Some(1000),

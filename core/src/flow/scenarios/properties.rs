@@ -213,6 +213,13 @@ fn most_tries(action: ActionName) -> usize {
         .unwrap_or(1)
 }
 
+/// What a plan tries. New limits for what does not run are followed by its start; one that heals what it needs first ends with its own.
+fn tried(plan: &steward_api::Plan) -> ActionName {
+    let names: Vec<_> = plan.steps().iter().map(|step| step.action.name()).collect();
+    let other = names.iter().find(|name| !name.is_restart());
+    *other.or(names.last()).expect("a plan has a step")
+}
+
 /// How often a task's incident had come back when the task was made.
 fn flaps_when_made(runner: &Runner, task: &steward_api::Task) -> u32 {
     runner
@@ -241,7 +248,7 @@ proptest! {
         for (task, answer) in &runner.made {
             let was_done = runner.done.iter().any(|(id, result)| *id == task.id && *result != StepResult::Skipped);
             if answer.decision.verdict == Verdict::ActNow && was_done {
-                let action = task.plan.steps().last().unwrap().action.name();
+                let action = tried(&task.plan);
                 *tries.entry((task.incident, flaps_when_made(&runner, task), action)).or_default() += 1;
             }
         }

@@ -22,6 +22,7 @@ fn recorded() -> RecordedCall {
             class: ModelClass::Local,
             purpose: Purpose::Diagnosis,
             incident: None,
+            conversation: None,
             result: CallResult::Answered,
             error: None,
             prompt_tokens: 10,

@@ -1,6 +1,8 @@
 //! Calls of language models: listed, summed, shown with exactly their texts, forgotten after a while.
 
-use steward_api::{CallQuery, CallResult, Event, IncidentId, ModelCall, ModelClass, Purpose};
+use steward_api::{
+    CallQuery, CallResult, ConversationId, Event, IncidentId, ModelCall, ModelClass, Purpose,
+};
 
 use super::{Factory, assert_rebuilds, tamper};
 use crate::{
@@ -15,6 +17,7 @@ fn call(incident: Option<i64>, cost: u64, sent: &str, received: &str) -> Event {
             class: ModelClass::Cloud,
             purpose: Purpose::Diagnosis,
             incident: incident.map(IncidentId),
+            conversation: incident.map(|incident| ConversationId(incident + 40)),
             result: CallResult::Answered,
             error: None,
             prompt_tokens: 10,
@@ -60,6 +63,7 @@ pub(super) async fn calls_are_listed_summed_and_shown_with_their_texts(factory: 
         .calls(&CallQuery {
             incident: Some(IncidentId(3)),
             limit: Some(1),
+            conversation: None,
             before: None,
         })
         .await
@@ -69,12 +73,22 @@ pub(super) async fn calls_are_listed_summed_and_shown_with_their_texts(factory: 
         .calls(&CallQuery {
             incident: Some(IncidentId(3)),
             limit: Some(1),
+            conversation: None,
             before: page.next,
         })
         .await
         .unwrap();
     assert_eq!(next.items[0].id, entries[0].seq);
     assert_eq!(next.next, None);
+    let spoken = store
+        .calls(&CallQuery {
+            conversation: Some(ConversationId(43)),
+            ..CallQuery::default()
+        })
+        .await
+        .unwrap();
+    let ids: Vec<_> = spoken.items.iter().map(|one| one.id).collect();
+    assert_eq!(ids, [entries[2].seq, entries[0].seq]);
 
     assert_eq!(store.spent_since(NODE, at(0)).await.unwrap(), 142);
     assert_eq!(store.spent_since(NODE, at(15)).await.unwrap(), 100);
