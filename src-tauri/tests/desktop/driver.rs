@@ -123,12 +123,14 @@ impl Window {
     }
 
     /// An element in the middle of the window, once it stays where it is: what is still being read may move it, and bars stand over the
-    /// edges. A person waits and scrolls, too.
+    /// edges, and for a while over more. A person waits and scrolls, too.
     async fn reach(&self, test_id: &str) -> Result<String> {
         self.see(test_id).await?;
         let body = format!(
             "const it = document.querySelector({:?}); if (!it) return null; it.scrollIntoView({{block: 'center'}}); \
-             const {{x, y}} = it.getBoundingClientRect(); return `${{x}} ${{y}}`",
+             const {{x, y, width, height}} = it.getBoundingClientRect(); \
+             const top = document.elementFromPoint(x + width / 2, y + height / 2); \
+             const isFree = top && (it.contains(top) || top.contains(it)); return isFree ? `${{x}} ${{y}}` : null",
             by_test_id(test_id)
         );
         let mut before = serde_json::Value::Null;
