@@ -254,6 +254,7 @@ impl SignInPattern {
 pub struct SignInSource {
     /// The address; absent for a local one, or where the log tells none.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<std::net::IpAddr>,
     /// Where: `sshd`, or the container's name.
     pub service: String,
@@ -291,6 +292,7 @@ pub struct OpenPort {
     /// `tcp` or `udp`.
     pub transport: String,
     /// On which address of the host; unspecified (`0.0.0.0`, `::`) means on all.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: std::net::IpAddr,
     /// Which.
     pub port: u16,
