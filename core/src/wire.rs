@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
-    integrations::{docker, host, http, mcp, network, postgres},
+    integrations::{docker, host, http, mcp, network, postgres, tls},
     ports::{Archive, Clock, Pattern, Probes, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
@@ -313,7 +313,10 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             made.probes.names = Some(Arc::clone(&network) as Arc<dyn crate::ports::NameProbe>);
             made.sources.push(network);
         }
-        made.probes.certificates = Some(Arc::new(http::TlsProbe::default()));
+        let chains = Arc::new(tls::TlsProbe::default());
+        made.probes.certificates =
+            Some(Arc::clone(&chains) as Arc<dyn crate::ports::CertificateProbe>);
+        made.probes.chains = Some(chains);
         made.sources.push(Arc::new(http::HttpSource::new(
             config,
             Arc::clone(&clock),
