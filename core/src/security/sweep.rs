@@ -15,7 +15,7 @@ use steward_api::{CertificateScan, ContainerStatus, Resource, ResourceId, Resour
 
 use super::certificates::{Reached, scan};
 use crate::{
-    config::{Config, TlsMode},
+    config::{Config, Docker, TlsMode},
     ports::{CertificatePlace, ChainReader, NoChain, ShownChain, TlsEndpoint},
 };
 
@@ -31,8 +31,8 @@ const PORT_LIMIT: Duration = Duration::from_secs(3);
 pub struct PublishedPort {
     /// The container.
     pub container: ResourceId,
-    /// An address by which this machine reaches it.
-    pub address: IpAddr,
+    /// The address or name by which this machine reaches it.
+    pub host: String,
     /// The port of the host.
     pub port: u16,
 }
@@ -146,9 +146,14 @@ pub fn endpoint(text: &str) -> Option<TlsEndpoint> {
     })
 }
 
-/// The TCP ports that running containers publish, each once.
-pub fn published<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Vec<PublishedPort> {
-    let mut found: BTreeMap<(IpAddr, u16), ResourceId> = BTreeMap::new();
+/// The TCP ports that running containers of an engine publish, each once. Those that a remote engine publishes for its own machine alone
+/// are left out: nobody here reaches them.
+pub fn published<'r>(
+    resources: impl IntoIterator<Item = &'r Resource>,
+    engine: &Docker,
+) -> Vec<PublishedPort> {
+    let remote = engine.host.as_deref().and_then(remote_host);
+    let mut found: BTreeMap<(String, u16), ResourceId> = BTreeMap::new();
     for resource in resources {
         let Some(facts) = resource.container() else {
             continue;
@@ -160,26 +165,46 @@ pub fn published<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Vec<P
             let Some(number) = port.published else {
                 continue;
             };
-            let on = port.published_on.as_deref().unwrap_or("0.0.0.0");
-            let address = match on.parse() {
-                Ok(IpAddr::V4(address)) if !address.is_unspecified() => IpAddr::V4(address),
-                Ok(IpAddr::V6(address)) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-                Ok(IpAddr::V6(address)) => IpAddr::V6(address),
-                _ => Ipv4Addr::LOCALHOST.into(),
+            let on = port.published_on.as_deref();
+            let Some(host) = reached_by(on, remote.as_deref()) else {
+                continue;
             };
             found
-                .entry((address, number))
+                .entry((host, number))
                 .or_insert_with(|| resource.id.clone());
         }
     }
     found
         .into_iter()
-        .map(|((address, port), container)| PublishedPort {
+        .map(|((host, port), container)| PublishedPort {
             container,
-            address,
+            host,
             port,
         })
         .collect()
+}
+
+/// The host of an engine on another machine; none for one on this machine.
+fn remote_host(address: &str) -> Option<String> {
+    let (scheme, _) = address.split_once("://")?;
+    let host = (scheme != "unix").then(|| endpoint(address))??.host;
+    let is_here = host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    (!is_here).then_some(host)
+}
+
+/// By what a port is reached that is published on an address of the engine's machine; none where it is not.
+fn reached_by(on: Option<&str>, remote: Option<&str>) -> Option<String> {
+    let on: Option<IpAddr> = on.and_then(|on| on.parse().ok());
+    match (on, remote) {
+        (Some(on), Some(_)) if on.is_loopback() => None,
+        (Some(on), _) if !on.is_unspecified() => Some(on.to_string()),
+        (_, Some(remote)) => Some(remote.to_owned()),
+        (Some(IpAddr::V6(_)), None) => Some(Ipv6Addr::LOCALHOST.to_string()),
+        (_, None) => Some(Ipv4Addr::LOCALHOST.to_string()),
+    }
 }
 
 /// Looks at all of it. One that ends within `warn_before` counts as ending soon.
@@ -214,7 +239,7 @@ pub async fn sweep(
         .map(|one| (one.endpoint.clone(), one.resource.clone(), true));
     let published = what.published.iter().map(|one| {
         let endpoint = TlsEndpoint {
-            host: one.address.to_string(),
+            host: one.host.clone(),
             port: one.port,
         };
         (endpoint, Some(one.container.clone()), false)

@@ -30,7 +30,7 @@ fn vulnerability(id: u32, severity: VulnerabilitySeverity) -> Vulnerability {
         aliases: Vec::new(),
         severity,
         cvss: None,
-        known_exploited: id % 7 == 0,
+        known_exploited: id.is_multiple_of(7),
         package: Package {
             ecosystem: "Debian:12".to_owned(),
             name: "openssl".to_owned(),
@@ -38,7 +38,7 @@ fn vulnerability(id: u32, severity: VulnerabilitySeverity) -> Vulnerability {
             installed_as: Vec::new(),
             found_in: "/var/lib/dpkg/status".to_owned(),
         },
-        fixed_version: (id % 2 == 0).then(|| "3.0.2".to_owned()),
+        fixed_version: id.is_multiple_of(2).then(|| "3.0.2".to_owned()),
         summary: String::new(),
     }
 }

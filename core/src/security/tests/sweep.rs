@@ -5,12 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use steward_api::{CertificateFault, ResourceId, ResourceKind};
+use steward_api::{
+    CertificateFault, ContainerFacts, ContainerPort, ContainerStatus, Facts, Health, Resource,
+    ResourceId, ResourceKind,
+};
 
 use crate::{
-    config::{Config, Service, TlsMode},
+    config::{Config, Docker, Service, TlsMode},
     ports::{CertificatePlace, ChainReader, FileChains, NoChain, ShownChain, TlsEndpoint, Verdict},
-    security::sweep::{NamedEndpoint, PublishedPort, Sweep, endpoint, sweep},
+    security::sweep::{NamedEndpoint, PublishedPort, Sweep, endpoint, published, sweep},
 };
 
 fn now() -> Timestamp {
@@ -76,10 +79,10 @@ fn named(host: &str, port: u16) -> NamedEndpoint {
     }
 }
 
-fn published(name: &str, port: u16) -> PublishedPort {
+fn port_of(name: &str, port: u16) -> PublishedPort {
     PublishedPort {
         container: ResourceId::container("atlas", name),
-        address: [127, 0, 0, 1].into(),
+        host: "127.0.0.1".to_owned(),
         port,
     }
 }
@@ -94,10 +97,10 @@ async fn what_speaks_tls_counts_and_what_could_not_be_read_is_told() {
             named("off.home", 1),
         ],
         published: vec![
-            published("wiki", 8443),
-            published("ssh", 22),
-            published("mail", 993),
-            published("gone", 2),
+            port_of("wiki", 8443),
+            port_of("ssh", 22),
+            port_of("mail", 993),
+            port_of("gone", 2),
         ],
     };
     let swept = sweep(&Stand, &what, now(), SignedDuration::from_hours(24)).await;
@@ -187,4 +190,69 @@ fn endpoints_are_understood_as_people_write_them() {
     for text in ["", ":443", "a:0", "a:99999", "a b:1", "[x]:1", "a:1:2"] {
         assert_eq!(endpoint(text), None, "{text}");
     }
+}
+
+fn container(name: &str, status: ContainerStatus, ports: &[(Option<u16>, &str)]) -> Resource {
+    let ports = ports.iter().map(|(published, on)| ContainerPort {
+        container: 443,
+        published: *published,
+        published_on: (!on.is_empty()).then(|| (*on).to_owned()),
+    });
+    Resource {
+        id: ResourceId::container("atlas", name),
+        health: Health::Healthy,
+        reason: String::new(),
+        depends_on: Vec::new(),
+        runs_on: None,
+        facts: Facts::Container(Box::new(ContainerFacts {
+            status,
+            ports: ports.collect(),
+            ..ContainerFacts::default()
+        })),
+        metrics: Default::default(),
+        read_at: now(),
+    }
+}
+
+#[test]
+fn published_ports_are_reached_where_their_engine_is() {
+    use ContainerStatus::{Exited, Running};
+    let all = [
+        container(
+            "wiki",
+            Running,
+            &[
+                (Some(1), "0.0.0.0"),
+                (Some(1), ""),
+                (Some(2), "::"),
+                (Some(3), "10.0.0.7"),
+                (Some(4), "127.0.0.1"),
+                (None, ""),
+            ],
+        ),
+        container("ended", Exited, &[(Some(9), "0.0.0.0")]),
+    ];
+    let at = |host: Option<&str>| {
+        let engine = Docker {
+            host: host.map(str::to_owned),
+            ..Docker::default()
+        };
+        let found = published(&all, &engine);
+        found
+            .into_iter()
+            .map(|one| format!("{} {}", one.host, one.port))
+            .collect::<Vec<_>>()
+    };
+    let here = ["10.0.0.7 3", "127.0.0.1 1", "127.0.0.1 4", "::1 2"];
+    for host in [
+        None,
+        Some("unix:///run/docker.sock"),
+        Some("tcp://127.0.0.1:2375"),
+    ] {
+        assert_eq!(at(host), here, "{host:?}");
+    }
+    assert_eq!(
+        at(Some("tcp://nas.home:2375")),
+        ["10.0.0.7 3", "nas.home 1", "nas.home 2"]
+    );
 }
