@@ -1,6 +1,9 @@
 //! `scan certs`: certificates by their end, with what is wrong with each in words.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -109,26 +112,48 @@ fn render(screen: &Screen, certificates: &[CertificateScan]) -> String {
         .iter()
         .map(|one| {
             let (symbol, tone) = mark(one);
-            let faults: Vec<&str> = one.faults.iter().map(|(_, why)| why.as_str()).collect();
+            let kinds: BTreeSet<CertificateFault> =
+                one.faults.iter().map(|(kind, _)| *kind).collect();
+            let kinds: Vec<&str> = kinds.into_iter().map(word).collect();
             vec![
                 (symbol.to_owned(), tone),
                 (left(one.not_after, screen.now), tone),
                 (ends(screen, one.not_after), Tone::Plain),
                 (place(one), Tone::Strong),
                 (names(one), Tone::Plain),
-                (one.key.clone(), Tone::Quiet),
-                if faults.is_empty() {
+                if kinds.is_empty() {
                     ("well".to_owned(), Tone::Good)
                 } else {
-                    (faults.join("; "), tone)
+                    (kinds.join(", "), tone)
                 },
             ]
         })
         .collect();
-    screen.table(
-        &["", "LEFT", "ENDS", "WHERE", "FOR", "KEY", "HOW IT IS"],
-        rows,
-    )
+    let mut out = screen.table(&["", "LEFT", "ENDS", "WHERE", "FOR", "HOW IT IS"], rows);
+    for one in certificates.iter().filter(|one| !one.faults.is_empty()) {
+        let (symbol, tone) = mark(one);
+        let heading = format!("{symbol} {}", clean(&place(one)));
+        out.push_str(&format!("\n{}\n", screen.paint(tone, heading)));
+        for (_, why) in &one.faults {
+            out.push_str(&screen.wrapped(2, why));
+        }
+        let by = format!("signed by {}; {}", one.issuer, one.key);
+        out.push_str(&screen.wrapped(2, &by));
+    }
+    out
+}
+
+/// A kind of fault in a word or two.
+const fn word(kind: CertificateFault) -> &'static str {
+    match kind {
+        CertificateFault::Expired => "over",
+        CertificateFault::Expiring => "ends soon",
+        CertificateFault::NotYetValid => "not begun",
+        CertificateFault::WrongName => "wrong name",
+        CertificateFault::SelfSigned => "signed itself",
+        CertificateFault::Chain => "chain",
+        CertificateFault::WeakKey => "weak",
+    }
 }
 
 /// The shape and tone of the worst of its faults.
@@ -263,10 +288,7 @@ mod tests {
                     .collect()
             })
             .collect();
-        assert_eq!(
-            lines[0],
-            ["LEFT", "ENDS", "WHERE", "FOR", "KEY", "HOW IT IS"]
-        );
+        assert_eq!(lines[0], ["LEFT", "ENDS", "WHERE", "FOR", "HOW IT IS"]);
         assert_eq!(
             lines[1],
             [
@@ -275,14 +297,18 @@ mod tests {
                 "2026-03-07 13:00 +02",
                 "127.0.0.1:8443 (wiki)",
                 "wiki.home",
-                "ECDSA P-256",
-                "it ended 3 d ago; it signed itself"
+                "over, signed itself"
             ]
         );
         assert_eq!(lines[2][..3], ["▲", "10 days", "2026-03-21 00:30 +02"]);
         assert_eq!(lines[3][4], "n1.home, n2.home, n3.home and 2 more");
         assert_eq!(lines[3].last(), Some(&"well"));
         assert_eq!(lines[4][1..3], ["for ever", "never"]);
+        let (_, below) = text.split_once("\n\n").unwrap();
+        assert_eq!(
+            below,
+            "✖ 127.0.0.1:8443 (wiki)\n  it ended 3 d ago\n  it signed itself\n  signed by CN=The House; ECDSA P-256\n\n▲ a.home:443\n  it ends in 10 d\n  signed by CN=The House; ECDSA P-256\n"
+        );
     }
 
     #[test]
