@@ -23,6 +23,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 mod advisor;
+mod certificates;
 mod house;
 mod probes;
 mod rules;
@@ -32,6 +33,7 @@ pub use advisor::{
     Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
     Relation, Talk,
 };
+pub use certificates::{CertificatePlace, ChainReader, FileChains, NoChain, ShownChain, Verdict};
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
 pub use probes::{
     BusyProcesses, Certificate, CertificateProbe, HostProbe, ListeningSocket, NameProbe, Probes,
@@ -41,7 +43,7 @@ pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
 };
-pub use words::{of_connection, sha256, words};
+pub use words::{of_connection, of_tls, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources
 

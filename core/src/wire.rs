@@ -3,6 +3,7 @@
 mod advisor;
 mod consult;
 mod embedded;
+mod scan;
 mod web;
 
 use std::{
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
-    integrations::{docker, host, http, mcp, network, postgres},
+    integrations::{docker, host, http, mcp, network, postgres, tls},
     ports::{Archive, Clock, Pattern, Probes, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
@@ -31,6 +32,7 @@ use crate::{
 
 pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
+pub use self::scan::{published_ports, scan_certificates};
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.
@@ -313,7 +315,10 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             made.probes.names = Some(Arc::clone(&network) as Arc<dyn crate::ports::NameProbe>);
             made.sources.push(network);
         }
-        made.probes.certificates = Some(Arc::new(http::TlsProbe::default()));
+        let chains = Arc::new(tls::TlsProbe::default());
+        made.probes.certificates =
+            Some(Arc::clone(&chains) as Arc<dyn crate::ports::CertificateProbe>);
+        made.probes.chains = Some(chains);
         made.sources.push(Arc::new(http::HttpSource::new(
             config,
             Arc::clone(&clock),

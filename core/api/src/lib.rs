@@ -23,6 +23,7 @@ mod offer;
 mod plan;
 mod problem;
 mod resource;
+mod security;
 mod session;
 mod settings;
 mod tagged;
@@ -59,6 +60,7 @@ pub use resource::{
     ResourceKind, ServiceFacts, Unreadable,
 };
 pub use session::{NewToken, NewTokenRequest, Session, SignInBy, SignInLink, SignInRequest};
+pub use security::*;
 pub use settings::*;
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,

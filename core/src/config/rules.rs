@@ -30,6 +30,7 @@ pub(super) fn between(
     rules.mcp(config);
     rules.windows(config);
     rules.tls(config);
+    rules.security(config);
     rules.faults
 }
 
@@ -240,12 +241,7 @@ impl Rules<'_> {
     }
 
     fn scripts(&mut self, config: &Config) {
-        let known: Vec<_> = config.scripts.keys().map(String::as_str).collect();
-        let known = if known.is_empty() {
-            "there are no scripts yet: add a section [scripts.name] with a command".to_owned()
-        } else {
-            format!("it should be one of {}", known.join(", "))
-        };
+        let known = known_scripts(config);
         for (problem, steps) in &config.strategies {
             for (index, step) in steps.iter().enumerate() {
                 let step_key = format!("strategies.{problem}[{index}]");
@@ -303,6 +299,18 @@ impl Rules<'_> {
                     )
                 });
             }
+        }
+    }
+
+    fn security(&mut self, config: &Config) {
+        let Some(script) = &config.security.certificates.renew else {
+            return;
+        };
+        if !config.scripts.contains_key(script) {
+            let known = known_scripts(config);
+            self.blame(&["security.certificates.renew"], |_| {
+                (format!("there is no script \"{script}\""), known.clone())
+            });
         }
     }
 
@@ -394,5 +402,15 @@ impl Rules<'_> {
                 });
             }
         }
+    }
+}
+
+/// The scripts that there are, to stand after what is wrong.
+fn known_scripts(config: &Config) -> String {
+    let known: Vec<_> = config.scripts.keys().map(String::as_str).collect();
+    if known.is_empty() {
+        "there are no scripts yet: add a section [scripts.name] with a command".to_owned()
+    } else {
+        format!("it should be one of {}", known.join(", "))
     }
 }

@@ -4,7 +4,7 @@
 //! together are in [`super::rules`]. A test holds this table, the types and the example file together.
 
 use super::{
-    Span, span, text,
+    Span, security, span, text,
     words::{
         actions, autonomies, classes, days, log_formats, occasions, problems, risks, tls_modes,
         tools,
@@ -67,7 +67,7 @@ pub(super) struct Key {
     pub(super) required: bool,
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind) -> Key {
     Key {
         name,
         kind,
@@ -75,7 +75,7 @@ const fn key(name: &'static str, kind: Kind) -> Key {
     }
 }
 
-const fn must(name: &'static str, kind: Kind) -> Key {
+pub(super) const fn must(name: &'static str, kind: Kind) -> Key {
     Key {
         name,
         kind,
@@ -87,10 +87,10 @@ const PERCENT: Kind = Kind::Number("a percentage", 1.0, 100.0);
 /// Shorter makes no sense for anything that is waited for.
 const INSTANT: Span = Span::from_millis(100);
 const SECOND: Span = Span::from_secs(1);
-const MINUTE: Span = Span::from_mins(1);
-const HOUR: Span = Span::from_hours(1);
-const DAY: Span = Span::from_hours(24);
-const YEAR: Span = Span::from_hours(24 * 366);
+pub(super) const MINUTE: Span = Span::from_mins(1);
+pub(super) const HOUR: Span = Span::from_hours(1);
+pub(super) const DAY: Span = Span::from_hours(24);
+pub(super) const YEAR: Span = Span::from_hours(24 * 366);
 const NAME: Kind = Kind::Text(text::NAME);
 const PATTERN: Kind = Kind::Text(text::PATTERN);
 const AUTONOMY: Kind = Kind::Word("a level of autonomy", autonomies);
@@ -342,6 +342,7 @@ pub(super) static ROOT: Kind = Kind::Table(&[
             ),
         ]),
     ),
+    key("security", Kind::Table(security::KEYS)),
     key(
         "thresholds",
         Kind::Table(&[

@@ -97,6 +97,14 @@ pub(super) const FILE: TextRule = TextRule {
     holds: |text| text.starts_with('/') && is_plain(text),
 };
 
+/// Files or directories of certificates.
+pub(super) const CERTIFICATE_FILES: TextRule = TextRule {
+    right: "the absolute path of a file or a directory, with `*` for any text within one part, such as \"/etc/letsencrypt/live/*/fullchain.pem\"",
+    holds: |text| {
+        text.starts_with('/') && is_plain(text) && !text.split('/').any(|part| part == "..")
+    },
+};
+
 /// An HTTP endpoint.
 pub(super) const HTTP_URL: TextRule = TextRule {
     right: "a URL with a host, such as \"http://127.0.0.1:8080/health\" or \"https://example.org\"",

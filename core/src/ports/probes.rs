@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::ProcessUse;
 
+use super::ChainReader;
+
 /// A name with what it resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedName {
@@ -139,6 +141,8 @@ pub struct Probes {
     pub names: Option<Arc<dyn NameProbe>>,
     /// At certificates.
     pub certificates: Option<Arc<dyn CertificateProbe>>,
+    /// At whole chains of certificates, of endpoints and files.
+    pub chains: Option<Arc<dyn ChainReader>>,
     /// At the host.
     pub host: Option<Arc<dyn HostProbe>>,
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error, io};
 
+use rustls::CertificateError;
 use sha2::{Digest, Sha256};
 
 /// An error with all its causes, once.
@@ -31,6 +32,30 @@ pub fn of_connection(error: &io::Error) -> Option<&'static str> {
         }
         io::ErrorKind::TimedOut => Some("no answer"),
         _ => None,
+    }
+}
+
+/// What an error of TLS means; of a certificate that is refused, why.
+pub fn of_tls(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return format!("TLS failed: {error}");
+    };
+    match certificate {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the TLS certificate has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the TLS certificate is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the TLS certificate is for another name".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "the TLS certificate is not valid: nobody whom this host trusts has signed it"
+                .to_owned()
+        }
+        CertificateError::Revoked => "the TLS certificate was revoked".to_owned(),
+        other => format!("the TLS certificate is not valid: {other}"),
     }
 }
 

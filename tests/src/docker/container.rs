@@ -121,8 +121,8 @@ impl Default for Health {
 pub struct Builder<'lab> {
     lab: &'lab Lab,
     name: String,
-    body: ContainerCreateBody,
-    host: HostConfig,
+    pub(super) body: ContainerCreateBody,
+    pub(super) host: HostConfig,
 }
 
 impl<'lab> Builder<'lab> {
@@ -343,7 +343,7 @@ pub struct Container {
     pub name: String,
     /// The engine's full id.
     pub id: String,
-    docker: bollard::Docker,
+    pub(super) docker: bollard::Docker,
 }
 
 impl Container {

@@ -7,6 +7,7 @@ mod container;
 mod daemon;
 mod events;
 mod image;
+mod publish;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -360,6 +360,65 @@ const ADVISOR: &[Words] = &[
     ),
 ];
 
+/// Where certificates are looked for, and what renews them, stand in the file alone.
+const SECURITY: &[Words] = &[
+    (
+        "security.enabled",
+        "Scan by itself",
+        "Whether the security of the house is scanned without being asked for.",
+    ),
+    (
+        "security.scan_every",
+        "Scan every",
+        "How often all parts are scanned.",
+    ),
+    (
+        "security.certificates.warn_before",
+        "Certificates end soon",
+        "So long before its end a certificate counts as ending soon.",
+    ),
+    (
+        "security.certificates.published_ports",
+        "Greet published ports",
+        "Whether every TCP port that a container publishes gets a greeting of TLS, to find its certificate.",
+    ),
+    (
+        "security.weights.critical_vulnerability",
+        "Points: critical vulnerability",
+        "Taken off the score for each critical vulnerability of an image that runs.",
+    ),
+    (
+        "security.weights.image_cap",
+        "Points: most of one image",
+        "The most that one image takes off the score.",
+    ),
+    (
+        "security.weights.expired_certificate",
+        "Points: certificate that is over",
+        "Taken off the score for each.",
+    ),
+    (
+        "security.weights.expiring_certificate",
+        "Points: certificate that ends soon",
+        "Taken off the score for each.",
+    ),
+    (
+        "security.weights.failed_sign_ins",
+        "Points: failed attempts to sign in",
+        "Taken off the score for each source beyond the threshold.",
+    ),
+    (
+        "security.weights.sign_ins_cap",
+        "Points: most of one service",
+        "The most that failed attempts at one service take off the score.",
+    ),
+    (
+        "security.weights.unexpected_port",
+        "Points: unexpected port",
+        "Taken off the score for each port that is open to others and not expected.",
+    ),
+];
+
 const MAINTENANCE: &[Words] = &[(
     "maintenance",
     "Maintenance windows",
@@ -435,6 +494,12 @@ pub(super) fn groups() -> Vec<Group> {
             fixed(ADVISOR),
         ),
         group(
+            "security",
+            "Security",
+            "What is scanned, how often, and what each thing that is found weighs.",
+            fixed(SECURITY),
+        ),
+        group(
             "retention",
             "History",
             "How long the history of metrics is kept.",
@@ -503,5 +568,6 @@ pub(super) const FIXED: &[&[Words]] = &[
     NETWORK,
     RETENTION,
     ADVISOR,
+    SECURITY,
     MAINTENANCE,
 ];

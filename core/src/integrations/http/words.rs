@@ -4,9 +4,10 @@
 
 use std::{error::Error, io, time::Duration};
 
-use rustls::CertificateError;
-
-use crate::{ports::of_connection, redact::redact};
+use crate::{
+    ports::{of_connection, of_tls},
+    redact::redact,
+};
 
 /// Why a request that was given `limit` failed.
 pub(super) fn reason(error: reqwest::Error, limit: Duration) -> String {
@@ -37,7 +38,7 @@ pub(super) fn reason(error: reqwest::Error, limit: Duration) -> String {
 
 fn known(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls(error));
+        return Some(of_tls(error));
     }
     let error = error.downcast_ref::<io::Error>()?;
     // An I/O error passes over what it wraps when it is asked for its source.
@@ -45,27 +46,4 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
         return known(inner);
     }
     of_connection(error).map(str::to_owned)
-}
-
-pub(super) fn tls(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return format!("TLS failed: {error}");
-    };
-    match certificate {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the TLS certificate has expired".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the TLS certificate is not valid yet".to_owned()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the TLS certificate is for another name".to_owned()
-        }
-        CertificateError::UnknownIssuer => {
-            "the TLS certificate is not valid: nobody whom this host trusts has signed it"
-                .to_owned()
-        }
-        CertificateError::Revoked => "the TLS certificate was revoked".to_owned(),
-        other => format!("the TLS certificate is not valid: {other}"),
-    }
 }

@@ -279,6 +279,7 @@ async fn only_what_is_watched_or_configured_is_looked_at_closer() {
     let probes = Probes {
         names: Some(Arc::clone(&lens) as Arc<dyn NameProbe>),
         certificates: Some(Arc::clone(&lens) as Arc<dyn CertificateProbe>),
+        chains: None,
         host: Some(Arc::clone(&lens) as Arc<dyn HostProbe>),
     };
     let stage = stage_probed(Scripted::new(Vec::new()), probes, watch_some).await;

@@ -1,0 +1,102 @@
+//! What is scanned for the security of the house, how often, and what each thing that is found weighs.
+//!
+//! What flows through: the section `[security]` of the file, as typed values. Shapes and the table of their keys stand together here, one
+//! file for each part of the scan. What it never does: hold a secret.
+
+mod certificates;
+
+use jiff::civil;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Span,
+    schema::{DAY, Key, Kind, MINUTE, key},
+    span,
+};
+
+pub use certificates::Certificates;
+
+/// Security.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Security {
+    /// Whether anything is scanned by itself. A scan that somebody asks for runs all the same.
+    pub enabled: bool,
+    /// How often all parts are scanned.
+    #[serde(with = "span")]
+    pub scan_every: Span,
+    /// When the numbers of the day before are told, in the host's time zone.
+    pub daily_summary: civil::Time,
+    /// What is taken off the score.
+    pub weights: SecurityWeights,
+    /// Certificates of files and endpoints.
+    pub certificates: Certificates,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            scan_every: Span::from_hours(1),
+            daily_summary: civil::time(3, 0, 0, 0),
+            weights: SecurityWeights::default(),
+            certificates: Certificates::default(),
+        }
+    }
+}
+
+/// Points that are taken off the score of 100, each 0–100; see [`crate::security::score`] for what counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecurityWeights {
+    /// For each critical vulnerability of an image that runs.
+    pub critical_vulnerability: u32,
+    /// The most that one image takes off.
+    pub image_cap: u32,
+    /// For each certificate that is over.
+    pub expired_certificate: u32,
+    /// For each certificate that ends soon.
+    pub expiring_certificate: u32,
+    /// For each source of failed attempts to sign in beyond the threshold.
+    pub failed_sign_ins: u32,
+    /// The most that failed attempts at one service take off.
+    pub sign_ins_cap: u32,
+    /// For each port that is open to others and not expected.
+    pub unexpected_port: u32,
+}
+
+impl Default for SecurityWeights {
+    fn default() -> Self {
+        Self {
+            critical_vulnerability: 20,
+            image_cap: 40,
+            expired_certificate: 10,
+            expiring_certificate: 5,
+            failed_sign_ins: 15,
+            sign_ins_cap: 30,
+            unexpected_port: 10,
+        }
+    }
+}
+
+const POINTS: Kind = Kind::Whole("a number of points", 0, 100);
+
+/// The keys of `[security]`. Each part of the scan adds its own table here.
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag),
+    key("scan_every", Kind::Time(MINUTE, DAY)),
+    key("daily_summary", Kind::TimeOfDay),
+    key(
+        "weights",
+        Kind::Table(&[
+            key("critical_vulnerability", POINTS),
+            key("image_cap", POINTS),
+            key("expired_certificate", POINTS),
+            key("expiring_certificate", POINTS),
+            key("failed_sign_ins", POINTS),
+            key("sign_ins_cap", POINTS),
+            key("unexpected_port", POINTS),
+        ]),
+    ),
+    key("certificates", Kind::Table(certificates::KEYS)),
+];
