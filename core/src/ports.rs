@@ -24,8 +24,10 @@ pub trait Clock: Send + Sync + 'static {
 
 mod advisor;
 mod house;
+mod lines;
 mod probes;
 mod rules;
+mod scan_host;
 mod words;
 
 pub use advisor::{
@@ -33,6 +35,7 @@ pub use advisor::{
     Relation, Talk,
 };
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
+pub use lines::{LONGEST_LINE, Lines};
 pub use probes::{
     BusyProcesses, Certificate, CertificateProbe, HostProbe, ListeningSocket, NameProbe, Probes,
     ResolvedName, TlsEndpoint, Transport,
@@ -41,6 +44,7 @@ pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
 };
+pub use scan_host::*;
 pub use words::{of_connection, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources

@@ -3,6 +3,7 @@
 mod advisor;
 mod consult;
 mod embedded;
+mod scan;
 mod web;
 
 use std::{
@@ -31,6 +32,7 @@ use crate::{
 
 pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
+pub use self::scan::{host_addresses, own_facts, own_places, scan_edges};
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.

@@ -11,6 +11,7 @@ use super::{
     deed::DoArgs,
     eval::args::{EvalArgs, EvalRole},
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
+    scan::ScanCommand,
     talk::{AskArgs, ConversationsArgs},
     tokens::TokenCommand,
 };
@@ -266,6 +267,14 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward doctor\n  sudo steward doctor     to look with the rights of the agent's service"
     )]
     Doctor,
+    /// Look for what could let somebody in; works without an agent, and changes nothing
+    #[command(
+        after_help = "Example:\n  steward scan auth\n  steward scan auth --log /var/log/auth.log.1\n  steward scan ports\n  steward scan config --json"
+    )]
+    Scan {
+        #[command(subcommand)]
+        command: ScanCommand,
+    },
     /// Print the completions for a shell
     #[command(
         after_help = "Example:\n  steward completions bash > ~/.local/share/bash-completion/completions/steward\n  steward completions zsh > ~/.zfunc/_steward\n  steward completions fish > ~/.config/fish/completions/steward.fish"

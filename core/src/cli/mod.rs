@@ -21,6 +21,7 @@ mod models;
 mod output;
 #[cfg(test)]
 mod samples;
+mod scan;
 mod settings;
 mod show;
 mod sign_in;
@@ -176,6 +177,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,
+        Command::Scan { command } => Box::pin(scan::scan(context, command)).await,
         Command::Completions { shell } => settings::completions(context, *shell),
         Command::Demo(args) => Box::pin(demo::demo(context, args)).await,
         Command::Eval(args) => Box::pin(eval::eval(context, args)).await,

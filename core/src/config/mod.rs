@@ -14,6 +14,7 @@ mod place;
 mod policy;
 mod rules;
 mod schema;
+mod security;
 mod show;
 mod span;
 mod text;
@@ -39,6 +40,9 @@ pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};
 pub use matching::{glob, matches_resource};
 pub use policy::*;
+pub use security::{
+    AddressRange, Authentication, ExpectedPort, ScannedPorts, Security, SignInForm,
+};
 pub use show::{describe, diff, needs_restart};
 pub use span::human;
 pub use watch::*;
@@ -77,6 +81,8 @@ pub struct Config {
     pub databases: Databases,
     /// The language models.
     pub advisor: Advisor,
+    /// Security scans.
+    pub security: Security,
     /// From where on something is wrong.
     pub thresholds: Thresholds,
     /// What to do about each problem.

@@ -3,6 +3,8 @@
 //! The types in [`super`] say what a value *is*; this says what it may be, in words that a fault can use. Rules that tie two keys
 //! together are in [`super::rules`]. A test holds this table, the types and the example file together.
 
+mod access;
+
 use super::{
     Span, span, text,
     words::{
@@ -341,6 +343,10 @@ pub(super) static ROOT: Kind = Kind::Table(&[
                 ),
             ),
         ]),
+    ),
+    key(
+        "security",
+        Kind::Table(&[access::AUTHENTICATION, access::PORTS]),
     ),
     key(
         "thresholds",

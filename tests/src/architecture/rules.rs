@@ -18,10 +18,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("config", &["redact"]),
     ("flow", &["ports", "config", "redact"]),
+    ("security", &["ports", "config", "redact"]),
     ("integrations", &["ports", "config", "redact"]),
     ("advisor", &["ports", "config", "redact"]),
     ("notify", &["ports", "config", "redact"]),
-    ("engine", &["flow", "ports", "config", "redact"]),
+    ("engine", &["flow", "security", "ports", "config", "redact"]),
     ("store", &["ports"]),
     ("mcp", &[]),
     ("server", &["engine", "ports", "config", "redact", "mcp"]),
@@ -32,6 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "config",
             "engine",
             "flow",
+            "security",
             "integrations",
             "ports",
             "redact",
@@ -42,7 +44,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("cli", &["wire", "client", "config", "redact", "mcp"]),
+    (
+        "cli",
+        &[
+            "wire", "client", "config", "redact", "mcp", "security", "ports",
+        ],
+    ),
 ];
 
 /// Files of the flow that do I/O; all others of it are pure.
@@ -282,6 +289,7 @@ impl<'a> Read<'a> {
             Some(["flow"]) | None => false,
             Some(["flow", "diagnose", file, ..]) => !FLOW_WITH_IO.contains(file),
             Some(["flow", stage, ..]) => !FLOW_WITH_IO.contains(stage),
+            Some(["security", "authentication" | "ports" | "risks", ..]) => true,
             Some(["integrations", _, "rules", ..]) => true,
             Some(_) => false,
         }
