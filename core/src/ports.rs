@@ -25,8 +25,10 @@ pub trait Clock: Send + Sync + 'static {
 mod advisor;
 mod certificates;
 mod house;
+mod lines;
 mod probes;
 mod rules;
+mod scan_host;
 mod words;
 
 pub use advisor::{
@@ -35,6 +37,7 @@ pub use advisor::{
 };
 pub use certificates::{CertificatePlace, ChainReader, FileChains, NoChain, ShownChain, Verdict};
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
+pub use lines::{LONGEST_LINE, Lines};
 pub use probes::{
     BusyProcesses, Certificate, CertificateProbe, HostProbe, ListeningSocket, NameProbe, Probes,
     ResolvedName, TlsEndpoint, Transport,
@@ -43,6 +46,7 @@ pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
 };
+pub use scan_host::*;
 pub use words::{of_connection, of_tls, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources

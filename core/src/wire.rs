@@ -1,6 +1,7 @@
 //! The one place that builds concrete parts and hands them to the engine. Nothing else knows what stands behind the ports.
 
 mod advisor;
+mod certificates;
 mod consult;
 mod embedded;
 mod scan;
@@ -30,9 +31,10 @@ use crate::{
     store,
 };
 
+pub use self::certificates::{published_ports, scan_certificates};
 pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
-pub use self::scan::{published_ports, scan_certificates};
+pub use self::scan::{host_addresses, own_facts, own_places, scan_edges};
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
 
 /// How the agent is to be run, besides its configuration.

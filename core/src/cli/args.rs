@@ -267,8 +267,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward doctor\n  sudo steward doctor     to look with the rights of the agent's service"
     )]
     Doctor,
-    /// Look at the security of what runs here, now and without an agent
-    #[command(after_help = "Example:\n  steward scan certs")]
+    /// Look for what could let somebody in; works without an agent, and changes nothing
+    #[command(
+        after_help = "Example:\n  steward scan auth\n  steward scan auth --log /var/log/auth.log.1\n  steward scan certs\n  steward scan ports\n  steward scan config --json"
+    )]
     Scan {
         #[command(subcommand)]
         command: ScanCommand,

@@ -40,7 +40,10 @@ pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};
 pub use matching::{glob, matches_resource};
 pub use policy::*;
-pub use security::{Certificates, Security, SecurityWeights};
+pub use security::{
+    AddressRange, Authentication, Certificates, ExpectedPort, ScannedPorts, Security,
+    SecurityWeights, SignInForm,
+};
 pub use show::{describe, diff, needs_restart};
 pub use span::human;
 pub use watch::*;

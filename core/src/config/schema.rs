@@ -3,6 +3,8 @@
 //! The types in [`super`] say what a value *is*; this says what it may be, in words that a fault can use. Rules that tie two keys
 //! together are in [`super::rules`]. A test holds this table, the types and the example file together.
 
+pub(super) mod access;
+
 use super::{
     Span, security, span, text,
     words::{

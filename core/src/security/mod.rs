@@ -1,10 +1,14 @@
 //! Security: what the scans found is judged, weighed and told. Pure: data and the time in, data and words out.
 //!
-//! What flows through: what was read at the edge (chains of certificates, …) becomes the contract's scans; scans and weights become a score
+//! What flows through: what was read at the edge (chains of certificates, logs, sockets, configurations, …) becomes the contract's scans; scans and weights become a score
 //! whose every point has its reason and a way to win it back; a report becomes a summary. What it never does: I/O of its own, read a
-//! clock, or take what could not be read for clean. [`sweep`] alone is `async`: it asks the ports in an orderly manner.
+//! clock, keep a secret, or take what could not be read for clean. [`sweep`] and [`access`] alone are `async`: they ask the ports in an orderly manner.
 
+pub mod access;
+pub mod authentication;
 pub mod certificates;
+pub mod ports;
+pub mod risks;
 pub mod score;
 pub mod summary;
 pub mod sweep;

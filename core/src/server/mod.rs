@@ -53,7 +53,10 @@ pub use self::{
     gate::Hosts,
     openapi::document as openapi_document,
     tls::{Tls, TlsError, Untimely},
-    tokens::{ENVIRONMENT_IDENTITY, Holder, TOKEN_FILE, TokenError, Tokens, local_token},
+    tokens::{
+        ENVIRONMENT_IDENTITY, Holder, TOKEN_FILE, TokenError, TokenLook, Tokens, local_token,
+        look_at_tokens,
+    },
     ui::has_ui,
     web::Web,
 };

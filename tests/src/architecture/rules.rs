@@ -18,10 +18,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("redact", &[]),
     ("config", &["redact"]),
     ("flow", &["ports", "config", "redact"]),
+    ("security", &["ports", "config", "redact"]),
     ("integrations", &["ports", "config", "redact"]),
     ("advisor", &["ports", "config", "redact"]),
     ("notify", &["ports", "config", "redact"]),
-    ("security", &["ports", "config", "redact"]),
     ("engine", &["flow", "security", "ports", "config", "redact"]),
     ("store", &["ports"]),
     ("mcp", &[]),
@@ -33,10 +33,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "config",
             "engine",
             "flow",
+            "security",
             "integrations",
             "ports",
             "redact",
-            "security",
             "server",
             "store",
             "advisor",
@@ -46,7 +46,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["wire", "client", "config", "redact", "mcp", "security"],
+        &[
+            "wire", "client", "config", "redact", "mcp", "security", "ports",
+        ],
     ),
 ];
 
@@ -287,6 +289,7 @@ impl<'a> Read<'a> {
             Some(["flow"]) | None => false,
             Some(["flow", "diagnose", file, ..]) => !FLOW_WITH_IO.contains(file),
             Some(["flow", stage, ..]) => !FLOW_WITH_IO.contains(stage),
+            Some(["security", "authentication" | "ports" | "risks", ..]) => true,
             Some(["integrations", _, "rules", ..]) => true,
             Some(_) => false,
         }

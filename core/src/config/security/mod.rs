@@ -3,18 +3,24 @@
 //! What flows through: the section `[security]` of the file, as typed values. Shapes and the table of their keys stand together here, one
 //! file for each part of the scan. What it never does: hold a secret.
 
+mod authentication;
 mod certificates;
+mod expected;
+mod ports;
 
 use jiff::civil;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Span,
-    schema::{DAY, Key, Kind, MINUTE, key},
+    schema::{DAY, Key, Kind, MINUTE, access, key},
     span,
 };
 
+pub use authentication::{Authentication, SignInForm};
 pub use certificates::Certificates;
+pub use expected::{AddressRange, ExpectedPort};
+pub use ports::ScannedPorts;
 
 /// Security.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,6 +37,10 @@ pub struct Security {
     pub weights: SecurityWeights,
     /// Certificates of files and endpoints.
     pub certificates: Certificates,
+    /// Signing in: who tried, and failed.
+    pub authentication: Authentication,
+    /// What listens, and what containers publish.
+    pub ports: ScannedPorts,
 }
 
 impl Default for Security {
@@ -41,6 +51,8 @@ impl Default for Security {
             daily_summary: civil::time(3, 0, 0, 0),
             weights: SecurityWeights::default(),
             certificates: Certificates::default(),
+            authentication: Authentication::default(),
+            ports: ScannedPorts::default(),
         }
     }
 }
@@ -99,4 +111,6 @@ pub(super) const KEYS: &[Key] = &[
         ]),
     ),
     key("certificates", Kind::Table(certificates::KEYS)),
+    access::AUTHENTICATION,
+    access::PORTS,
 ];

@@ -2,7 +2,8 @@
 //!
 //! What flows through: lists, inspections, stats and the event stream come in as resources and signals ([`crate::ports::Source`]);
 //! permitted actions go out as single API calls ([`crate::ports::Actuator`]). What it never does: require the daemon to be there, act
-//! without a permit, address a container by its name when changing it, or read a container's environment.
+//! without a permit, address a container by its name when changing it, or keep anything of a container's environment but the names of
+//! variables that look like secrets.
 
 mod client;
 mod endpoint;
@@ -13,8 +14,10 @@ mod stats;
 mod translate;
 
 mod cache;
+mod configuration;
 mod disk_usage;
 mod events;
+mod log_stream;
 mod logs;
 mod observe;
 

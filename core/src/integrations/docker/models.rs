@@ -1,7 +1,8 @@
 //! What is read of the engine's answers: plain data, only what is looked at.
 //!
 //! Words are kept as text, every field may be absent or null and unknown ones are passed over, so that neither an older nor a newer
-//! engine can make an answer unreadable. Environment variables and commands, which may hold secrets, are never read.
+//! engine can make an answer unreadable. Environment variables and commands, which may hold secrets, are not read here (see
+//! `configuration.rs` for the one place that judges variables, and keeps their names alone).
 
 use std::{collections::HashMap, fmt};
 
@@ -330,7 +331,7 @@ impl<'de> Deserialize<'de> for HeededLabels {
 }
 
 /// Go writes an empty list or map as null.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)

@@ -6,8 +6,10 @@
 //! threshold (the rules do), read a process's arguments, run a program through a shell, or wait for a file system that hangs.
 
 pub(crate) mod act;
+mod addresses;
 mod disks;
 mod gauges;
+mod logs;
 pub(crate) mod observe;
 mod probe;
 mod program;
@@ -17,6 +19,8 @@ mod systemd;
 pub mod rules;
 
 pub use act::HostActuator;
+pub use addresses::own_addresses;
+pub use logs::HostLogReader;
 pub use observe::HostSource;
 pub use probe::HostLook;
 

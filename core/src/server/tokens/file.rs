@@ -47,6 +47,43 @@ pub fn local_token(data_dir: &Path, role: Role) -> Result<Option<SecretString>, 
         .map(|entry| entry.secret))
 }
 
+/// A token as it may be judged: never itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenLook {
+    /// Whose.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// How long it is, characters.
+    pub length: usize,
+    /// How many different characters it has.
+    pub different: usize,
+}
+
+/// What can be told of the tokens in this data directory's file without telling them; empty where there is no file.
+///
+/// # Errors
+/// As for [`Tokens::open`](super::Tokens::open); no file is made.
+pub fn look_at_tokens(data_dir: &Path) -> Result<Vec<TokenLook>, TokenError> {
+    let entries = read(&data_dir.join(TOKEN_FILE))?.unwrap_or_default();
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let secret = entry.secret.expose_secret();
+            let mut different: Vec<char> = secret.chars().collect();
+            let length = different.len();
+            different.sort_unstable();
+            different.dedup();
+            TokenLook {
+                name: entry.name,
+                role: entry.role,
+                length,
+                different: different.len(),
+            }
+        })
+        .collect())
+}
+
 /// The entries of a token file, checked; absent where there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<TokenEntry>>, TokenError> {
     text_of(path)?

@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use self::file::TokenEntry;
-pub use self::file::local_token;
+pub use self::file::{TokenLook, local_token, look_at_tokens};
 
 /// The token file's name in the data directory.
 pub const TOKEN_FILE: &str = "tokens.toml";
