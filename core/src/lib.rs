@@ -17,6 +17,7 @@ pub mod integrations;
 pub mod mcp;
 pub mod ports;
 pub mod redact;
+pub mod security;
 pub mod server;
 pub mod store;
 pub mod wire;

@@ -26,6 +26,7 @@ mod advisor;
 mod house;
 mod probes;
 mod rules;
+mod scan;
 mod words;
 
 pub use advisor::{
@@ -40,6 +41,10 @@ pub use probes::{
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
+};
+pub use scan::{
+    Advisories, FoundImage, ImageFiles, ImageReader, Progress, ReadLimits, ScanError, Scanner,
+    ScannerReport, VulnerabilityDatabase, Want, WantedFiles,
 };
 pub use words::{of_connection, sha256, words};
 

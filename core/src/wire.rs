@@ -3,6 +3,7 @@
 mod advisor;
 mod consult;
 mod embedded;
+mod scan;
 mod web;
 
 use std::{
@@ -31,7 +32,9 @@ use crate::{
 
 pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
+pub use self::scan::{image_scanner, image_scanner_with};
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
+pub use crate::ports::ScanError;
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]

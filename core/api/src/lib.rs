@@ -59,8 +59,8 @@ pub use resource::{
     HostFacts, IdError, McpServerFacts, NetworkFacts, ProcessUse, Resource, ResourceId,
     ResourceKind, ServiceFacts, Unreadable,
 };
-pub use session::{NewToken, NewTokenRequest, Session, SignInBy, SignInLink, SignInRequest};
 pub use security::*;
+pub use session::{NewToken, NewTokenRequest, Session, SignInBy, SignInLink, SignInRequest};
 pub use settings::*;
 pub use task::{
     Approval, Channel, ExecutionEntry, RemedyRecord, Requester, Role, Task, TaskId, TaskResult,

@@ -11,6 +11,7 @@ use super::{
     deed::DoArgs,
     eval::args::{EvalArgs, EvalRole},
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
+    scan::ScanCommand,
     talk::{AskArgs, ConversationsArgs},
     tokens::TokenCommand,
 };
@@ -260,6 +261,12 @@ pub(crate) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Scan for what is vulnerable, now; no agent has to run
+    #[command(after_help = "Example:\n  steward scan image nginx")]
+    Scan {
+        #[command(subcommand)]
+        command: ScanCommand,
     },
     /// Check that Steward has what it needs on this machine, and say what to do where not
     #[command(

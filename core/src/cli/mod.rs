@@ -21,6 +21,7 @@ mod models;
 mod output;
 #[cfg(test)]
 mod samples;
+mod scan;
 mod settings;
 mod show;
 mod sign_in;
@@ -175,6 +176,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Mcp => Box::pin(mcp::mcp(context)).await,
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
+        Command::Scan { command } => scan::scan(context, command).await,
         Command::Doctor => doctor::doctor(context).await,
         Command::Completions { shell } => settings::completions(context, *shell),
         Command::Demo(args) => Box::pin(demo::demo(context, args)).await,

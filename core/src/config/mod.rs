@@ -14,6 +14,7 @@ mod place;
 mod policy;
 mod rules;
 mod schema;
+mod security;
 mod show;
 mod span;
 mod text;
@@ -39,6 +40,7 @@ pub use error::{ConfigError, Fault};
 pub use load::{Checked, Inputs, check, load, variables};
 pub use matching::{glob, matches_resource};
 pub use policy::*;
+pub use security::{Security, Vulnerabilities, VulnerabilityScanner};
 pub use show::{describe, diff, needs_restart};
 pub use span::human;
 pub use watch::*;
@@ -89,6 +91,8 @@ pub struct Config {
     pub scripts: BTreeMap<String, Script>,
     /// Times in which nothing about a resource is an incident.
     pub maintenance: Vec<Maintenance>,
+    /// The security scans.
+    pub security: Security,
     /// How Steward says what it does.
     pub log: Log,
     /// Where Steward keeps its own files. Set by `STEWARD_DATA_DIR` or by default, never by the file.

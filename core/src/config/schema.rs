@@ -4,7 +4,9 @@
 //! together are in [`super::rules`]. A test holds this table, the types and the example file together.
 
 use super::{
-    Span, span, text,
+    Span,
+    security::VULNERABILITIES,
+    span, text,
     words::{
         actions, autonomies, classes, days, log_formats, occasions, problems, risks, tls_modes,
         tools,
@@ -67,7 +69,7 @@ pub(super) struct Key {
     pub(super) required: bool,
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind) -> Key {
     Key {
         name,
         kind,
@@ -86,9 +88,9 @@ const fn must(name: &'static str, kind: Kind) -> Key {
 const PERCENT: Kind = Kind::Number("a percentage", 1.0, 100.0);
 /// Shorter makes no sense for anything that is waited for.
 const INSTANT: Span = Span::from_millis(100);
-const SECOND: Span = Span::from_secs(1);
+pub(super) const SECOND: Span = Span::from_secs(1);
 const MINUTE: Span = Span::from_mins(1);
-const HOUR: Span = Span::from_hours(1);
+pub(super) const HOUR: Span = Span::from_hours(1);
 const DAY: Span = Span::from_hours(24);
 const YEAR: Span = Span::from_hours(24 * 366);
 const NAME: Kind = Kind::Text(text::NAME);
@@ -423,6 +425,7 @@ pub(super) static ROOT: Kind = Kind::Table(&[
             ]),
         ),
     ),
+    key("security", Kind::Table(&[VULNERABILITIES])),
     key(
         "log",
         Kind::Table(&[

@@ -21,7 +21,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("integrations", &["ports", "config", "redact"]),
     ("advisor", &["ports", "config", "redact"]),
     ("notify", &["ports", "config", "redact"]),
-    ("engine", &["flow", "ports", "config", "redact"]),
+    ("security", &["ports", "config", "redact"]),
+    ("engine", &["flow", "ports", "config", "redact", "security"]),
     ("store", &["ports"]),
     ("mcp", &[]),
     ("server", &["engine", "ports", "config", "redact", "mcp"]),
@@ -35,6 +36,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "integrations",
             "ports",
             "redact",
+            "security",
             "server",
             "store",
             "advisor",
@@ -42,7 +44,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("cli", &["wire", "client", "config", "redact", "mcp"]),
+    (
+        "cli",
+        &["wire", "client", "config", "redact", "mcp", "security"],
+    ),
 ];
 
 /// Files of the flow that do I/O; all others of it are pure.
