@@ -28,6 +28,7 @@ mod house;
 mod lines;
 mod probes;
 mod rules;
+mod scan;
 mod scan_host;
 mod words;
 
@@ -45,6 +46,10 @@ pub use probes::{
 pub use rules::{
     Case, CatalogueMatch, Death, EndCause, Judgement, Pattern, ResourceHistory, Rule, RuleInput,
     Suspicion,
+};
+pub use scan::{
+    Advisories, FoundImage, ImageFiles, ImageReader, Progress, ReadLimits, ScanError, Scanner,
+    ScannerReport, VulnerabilityDatabase, Want, WantedFiles,
 };
 pub use scan_host::*;
 pub use words::{of_connection, of_tls, sha256, words};

@@ -4,6 +4,7 @@ mod advisor;
 mod certificates;
 mod consult;
 mod embedded;
+mod images;
 mod scan;
 mod web;
 
@@ -34,8 +35,10 @@ use crate::{
 pub use self::certificates::{published_ports, scan_certificates};
 pub use self::consult::{Consultant, Suspicion};
 pub use self::embedded::Embedded;
+pub use self::images::{image_scanner, image_scanner_with};
 pub use self::scan::{host_addresses, own_facts, own_places, scan_edges};
 pub use self::web::{TlsLook, is_misconfigured, look_at_tls};
+pub use crate::ports::ScanError;
 
 /// How the agent is to be run, besides its configuration.
 #[derive(Clone, Debug, Default)]

@@ -269,7 +269,7 @@ pub(crate) enum Command {
     Doctor,
     /// Look for what could let somebody in; works without an agent, and changes nothing
     #[command(
-        after_help = "Example:\n  steward scan auth\n  steward scan auth --log /var/log/auth.log.1\n  steward scan certs\n  steward scan ports\n  steward scan config --json"
+        after_help = "Example:\n  steward scan auth\n  steward scan auth --log /var/log/auth.log.1\n  steward scan certs\n  steward scan image nginx\n  steward scan ports\n  steward scan config --json"
     )]
     Scan {
         #[command(subcommand)]

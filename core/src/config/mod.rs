@@ -42,7 +42,7 @@ pub use matching::{glob, matches_resource};
 pub use policy::*;
 pub use security::{
     AddressRange, Authentication, Certificates, ExpectedPort, ScannedPorts, Security,
-    SecurityWeights, SignInForm,
+    SecurityWeights, SignInForm, Vulnerabilities, VulnerabilityScanner,
 };
 pub use show::{describe, diff, needs_restart};
 pub use span::human;
@@ -82,8 +82,8 @@ pub struct Config {
     pub databases: Databases,
     /// The language models.
     pub advisor: Advisor,
-    /// What is scanned for the security of the house.
-    pub security: Security,
+    /// What is scanned for the security of the house. Boxed, since a configuration is handed on by value.
+    pub security: Box<Security>,
     /// From where on something is wrong.
     pub thresholds: Thresholds,
     /// What to do about each problem.

@@ -88,7 +88,7 @@ pub(super) const fn must(name: &'static str, kind: Kind) -> Key {
 const PERCENT: Kind = Kind::Number("a percentage", 1.0, 100.0);
 /// Shorter makes no sense for anything that is waited for.
 const INSTANT: Span = Span::from_millis(100);
-const SECOND: Span = Span::from_secs(1);
+pub(super) const SECOND: Span = Span::from_secs(1);
 pub(super) const MINUTE: Span = Span::from_mins(1);
 pub(super) const HOUR: Span = Span::from_hours(1);
 pub(super) const DAY: Span = Span::from_hours(24);

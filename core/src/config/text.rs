@@ -105,6 +105,12 @@ pub(super) const CERTIFICATE_FILES: TextRule = TextRule {
     },
 };
 
+/// A directory.
+pub(super) const DIRECTORY: TextRule = TextRule {
+    right: "the absolute path of a directory, such as \"/var/lib/osv\"",
+    holds: |text| text.starts_with('/') && is_plain(text),
+};
+
 /// An HTTP endpoint.
 pub(super) const HTTP_URL: TextRule = TextRule {
     right: "a URL with a host, such as \"http://127.0.0.1:8080/health\" or \"https://example.org\"",

@@ -7,11 +7,15 @@
 pub mod access;
 pub mod authentication;
 pub mod certificates;
+pub mod cvss;
+pub mod osv;
+pub mod packages;
 pub mod ports;
 pub mod risks;
 pub mod score;
 pub mod summary;
 pub mod sweep;
+pub mod versions;
 
 mod words;
 

@@ -37,6 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "integrations",
             "ports",
             "redact",
+            "security",
             "server",
             "store",
             "advisor",

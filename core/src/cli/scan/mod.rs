@@ -6,6 +6,7 @@
 mod auth;
 mod certs;
 mod config;
+mod image;
 mod ports;
 
 use std::path::PathBuf;
@@ -42,6 +43,14 @@ pub(crate) enum ScanCommand {
         after_help = "Example:\n  steward scan certs\n  steward scan certs wiki.example.lan:443 /etc/letsencrypt/live/*/fullchain.pem\n  steward scan certs --expiring-within 14d || echo \"renew them\""
     )]
     Certs(CertsArgs),
+    /// Known vulnerabilities of the packages in an image
+    ///
+    /// Reads the records of package managers and lock files in it; nothing in it is run. Asks OSV about the packages' names and versions,
+    /// or another scanner by the configuration.
+    #[command(
+        after_help = "Example:\n  steward scan image nginx\n  steward scan image registry.example/app:1.2 --fail-on high\n  steward scan image nginx --offline /var/lib/osv --json"
+    )]
+    Image(image::ImageArgs),
     /// What listens on this host and what containers publish, against what is expected
     #[command(
         after_help = "Example:\n  steward scan ports\n  sudo steward scan ports     to know every program"
@@ -68,6 +77,7 @@ pub(super) async fn scan(context: &Context, command: &ScanCommand) -> Result<Exi
     match command {
         ScanCommand::Auth(args) => auth::auth(context, args).await,
         ScanCommand::Certs(args) => certs::certs(context, args).await,
+        ScanCommand::Image(args) => Box::pin(image::image(context, args)).await,
         ScanCommand::Ports => ports::ports(context).await,
         ScanCommand::Config => config::config(context).await,
     }

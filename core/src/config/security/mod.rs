@@ -7,6 +7,7 @@ mod authentication;
 mod certificates;
 mod expected;
 mod ports;
+mod vulnerabilities;
 
 use jiff::civil;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub use authentication::{Authentication, SignInForm};
 pub use certificates::Certificates;
 pub use expected::{AddressRange, ExpectedPort};
 pub use ports::ScannedPorts;
+pub use vulnerabilities::{Vulnerabilities, VulnerabilityScanner};
+
+use vulnerabilities::VULNERABILITIES;
 
 /// Security.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -41,6 +45,8 @@ pub struct Security {
     pub authentication: Authentication,
     /// What listens, and what containers publish.
     pub ports: ScannedPorts,
+    /// Known vulnerabilities of the packages in images.
+    pub vulnerabilities: Vulnerabilities,
 }
 
 impl Default for Security {
@@ -53,6 +59,7 @@ impl Default for Security {
             certificates: Certificates::default(),
             authentication: Authentication::default(),
             ports: ScannedPorts::default(),
+            vulnerabilities: Vulnerabilities::default(),
         }
     }
 }
@@ -113,4 +120,5 @@ pub(super) const KEYS: &[Key] = &[
     key("certificates", Kind::Table(certificates::KEYS)),
     access::AUTHENTICATION,
     access::PORTS,
+    VULNERABILITIES,
 ];

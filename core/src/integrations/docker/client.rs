@@ -271,11 +271,27 @@ impl Client {
         limit: Duration,
         mut take: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Failure> {
+        let all = |piece: &[u8]| {
+            take(piece);
+            true
+        };
+        self.stream_while(path, limit, all).await
+    }
+
+    /// The same, until `take` says `false`.
+    pub(super) async fn stream_while(
+        &self,
+        path: &str,
+        limit: Duration,
+        mut take: impl FnMut(&[u8]) -> bool + Send,
+    ) -> Result<(), Failure> {
         let reading = async {
             let connected = self.connected().await?;
             let mut pieces = raw(&connected.docker, format!("/v{}{path}", connected.api));
             while let Some(piece) = pieces.next().await {
-                take(piece.map_err(|error| self.failure(&error))?.as_ref());
+                if !take(piece.map_err(|error| self.failure(&error))?.as_ref()) {
+                    break;
+                }
             }
             Ok(())
         };

@@ -27,6 +27,8 @@ mod limits;
 mod probe;
 mod prune;
 mod tmp;
+
+mod images;
 #[cfg(target_os = "linux")]
 mod tmp_files;
 
@@ -67,6 +69,8 @@ pub struct DockerEngine {
     cache: Arc<Mutex<Cache>>,
     disk_usage: Arc<Mutex<DiskUsageState>>,
     cycle: AtomicU64,
+    /// Held for reading by each reading of an image, until what it made is removed.
+    reading: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl std::fmt::Debug for DockerEngine {
@@ -105,6 +109,7 @@ pub fn connect(
         cache: Arc::default(),
         disk_usage: Arc::default(),
         cycle: AtomicU64::new(0),
+        reading: Arc::default(),
     }))
 }
 
