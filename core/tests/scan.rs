@@ -409,7 +409,7 @@ async fn rpm_s_data_base_is_read_as_sqlite_writes_it() {
         let cut = of(data[..length].to_vec());
         assert!(!cut.gaps.is_empty(), "{length}");
     }
-    for at in (0..data.len()).step_by(4099) {
+    for at in (0..data.len()).step_by(97_003) {
         let mut spoilt = data.clone();
         spoilt[at] ^= 0x55;
         let _ = of(spoilt);

@@ -287,7 +287,7 @@ impl<'a> Read<'a> {
             Some(["flow"]) | None => false,
             Some(["flow", "diagnose", file, ..]) => !FLOW_WITH_IO.contains(file),
             Some(["flow", stage, ..]) => !FLOW_WITH_IO.contains(stage),
-            Some(["integrations", _, "rules", ..]) => true,
+            Some(["integrations", _, "rules", ..] | ["security", ..]) => true,
             Some(_) => false,
         }
     }
