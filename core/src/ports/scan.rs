@@ -119,7 +119,7 @@ pub trait ImageReader: Send + Sync + 'static {
     ) -> Result<ImageFiles, ScanError>;
 
     /// Waits until what was made for readings is removed.
-    async fn settle(&self);
+    async fn finished(&self);
 }
 
 /// Records that may concern packages.

@@ -290,7 +290,15 @@ impl<'a> Read<'a> {
             Some(["flow"]) | None => false,
             Some(["flow", "diagnose", file, ..]) => !FLOW_WITH_IO.contains(file),
             Some(["flow", stage, ..]) => !FLOW_WITH_IO.contains(stage),
-            Some(["security", "authentication" | "ports" | "risks", ..]) => true,
+            // The rest of it asks the ports, or judges what only the network's own words can hold.
+            Some(
+                [
+                    "security",
+                    "authentication" | "cvss" | "osv" | "packages" | "ports" | "risks" | "score"
+                    | "summary" | "versions",
+                    ..,
+                ],
+            ) => true,
             Some(["integrations", _, "rules", ..]) => true,
             Some(_) => false,
         }

@@ -51,7 +51,7 @@ pub(super) async fn image(context: &Context, args: &ImageArgs) -> Result<Exit, F
         )),
     };
     // What was made for the reading is removed first.
-    scanner.reader.settle().await;
+    scanner.reader.finished().await;
     let scan = scan?;
     if screen.json {
         screen.print_json(&scan)?;

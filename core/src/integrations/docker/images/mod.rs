@@ -205,7 +205,7 @@ impl ImageReader for DockerEngine {
         }
     }
 
-    async fn settle(&self) {
+    async fn finished(&self) {
         drop(self.reading.write().await);
     }
 }
