@@ -52,18 +52,18 @@ static APACHE: LazyLock<Regex> = LazyLock::new(|| {
 /// The time at the begin of a line, and the rest of the line.
 pub(super) fn leading<'l>(line: &'l str, clock: &Clock) -> Option<(Timestamp, &'l str)> {
     let first = *line.as_bytes().first()?;
-    if first.is_ascii_digit() || first == b'[' {
-        if let Some(found) = ISO.captures(line) {
-            let number = |at: usize| found.get(at)?.as_str().parse::<i16>().ok();
-            let date = date(number(1)?, number(2)?, number(3)?)?;
-            let fraction = found
-                .get(7)
-                .map_or(0, |digits| nanoseconds(digits.as_str()));
-            let time = time(number(4)?, number(5)?, number(6)?, fraction)?;
-            let zone = found.get(8).map(|zone| zone.as_str());
-            let at = placed(date.to_datetime(time), zone, clock)?;
-            return Some((at, line.get(found.get(0)?.end()..)?.trim_start()));
-        }
+    if (first.is_ascii_digit() || first == b'[')
+        && let Some(found) = ISO.captures(line)
+    {
+        let number = |at: usize| found.get(at)?.as_str().parse::<i16>().ok();
+        let date = date(number(1)?, number(2)?, number(3)?)?;
+        let fraction = found
+            .get(7)
+            .map_or(0, |digits| nanoseconds(digits.as_str()));
+        let time = time(number(4)?, number(5)?, number(6)?, fraction)?;
+        let zone = found.get(8).map(|zone| zone.as_str());
+        let at = placed(date.to_datetime(time), zone, clock)?;
+        return Some((at, line.get(found.get(0)?.end()..)?.trim_start()));
     }
     if first.is_ascii_digit() || first.is_ascii_uppercase() || first == b'<' {
         let found = BSD.captures(line)?;
