@@ -442,10 +442,18 @@ mod tests {
         let second = socket(Transport::Tcp, "0.0.0.0", 81, None);
         let third = socket(Transport::Tcp, "0.0.0.0", 82, None);
         assert_eq!(
-            look(&mut memory, &[first.clone()], "2026-11-01T00:00:00Z"),
+            look(
+                &mut memory,
+                std::slice::from_ref(&first),
+                "2026-11-01T00:00:00Z"
+            ),
             [(80, Some("learned on 2026-11-01".to_owned()))]
         );
-        look(&mut memory, &[second.clone()], "2026-11-01T23:00:00Z");
+        look(
+            &mut memory,
+            std::slice::from_ref(&second),
+            "2026-11-01T23:00:00Z",
+        );
         let later = look(
             &mut memory,
             &[first.clone(), second.clone(), third.clone()],
@@ -457,7 +465,11 @@ mod tests {
         let text = serde_json::to_string(&memory).unwrap();
         let mut memory: PortMemory = serde_json::from_str(&text).unwrap();
         assert_eq!(
-            look(&mut memory, &[third.clone()], "2026-11-10T00:00:00Z"),
+            look(
+                &mut memory,
+                std::slice::from_ref(&third),
+                "2026-11-10T00:00:00Z"
+            ),
             [(82, None)]
         );
         let id = PortId {

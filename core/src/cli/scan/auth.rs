@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use steward_api::{ScanPart, SignInPattern, SignInSource};
 
-use super::{AuthArgs, exit_for, gaps_as_text, print_found};
+use super::{AuthArgs, gaps_as_text, print_found};
 use crate::{
     cli::{
         Context,
@@ -74,7 +74,12 @@ pub(super) async fn auth(context: &Context, args: &AuthArgs) -> Result<Exit, Fai
     } else {
         screen.print(&render(screen, &found, &config.security.authentication))?;
     }
-    Ok(exit_for(&found.gaps))
+    // Where only some could be read, that is told; where nothing could, nothing is known.
+    Ok(if found.places.is_empty() {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 /// From where this person is signed in over SSH (sshd(8), `SSH_CONNECTION`).
@@ -262,8 +267,8 @@ pub(super) fn render(screen: &Screen, found: &SignIns, config: &Authentication) 
         out.push_str(&screen.wrapped(
             0,
             &format!(
-                "{} in lines without a time, counted as of now: how many came within {} can't be told of them.",
-                units::count(found.untimed, "attempt"),
+                "{} without a time, counted as of now: how many came within {} can't be told of them.",
+                units::count(found.untimed, "line"),
                 crate::config::human(config.window)
             ),
         ));
@@ -272,10 +277,10 @@ pub(super) fn render(screen: &Screen, found: &SignIns, config: &Authentication) 
         out.push_str(&screen.wrapped(
             0,
             &format!(
-                "So many came that {} with {} and {} could not be kept apart.",
+                "So many came that {} with {} are not shown, and names were lost sight of {}.",
                 units::count(found.dropped.sources, "source"),
                 units::count(found.dropped.failures, "failure"),
-                units::count(found.dropped.names, "name")
+                units::count(found.dropped.names, "time")
             ),
         ));
     }

@@ -20,11 +20,12 @@ use crate::{
 pub(super) async fn config(context: &Context) -> Result<Exit, Failure> {
     let screen = &context.screen;
     let config = context.config()?;
-    let (edges, mut gaps) = wire::scan_edges(&config);
+    let (edges, gaps) = wire::scan_edges(&config);
     let (own, own_gaps) = wire::own_facts(&config);
-    gaps.extend(own_gaps);
     let mut found = access::scan_risks(&edges, &own).await;
     found.gaps.splice(0..0, gaps);
+    let exit = exit_for(&found.gaps);
+    found.gaps.extend(own_gaps);
     if screen.json {
         #[derive(Serialize)]
         struct RisksJson<'f> {
@@ -39,7 +40,7 @@ pub(super) async fn config(context: &Context) -> Result<Exit, Failure> {
     } else {
         screen.print(&render(screen, &found))?;
     }
-    Ok(exit_for(&found.gaps))
+    Ok(exit)
 }
 
 pub(super) fn render(screen: &Screen, found: &Risks) -> String {

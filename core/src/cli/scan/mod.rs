@@ -123,7 +123,7 @@ fn gaps_as_text(screen: &Screen, gaps: &[String]) -> String {
     out
 }
 
-/// The engine or the host could not be read: what is shown is not all.
+/// What is shown is not all where the engine or the host could not be read.
 fn exit_for(gaps: &[String]) -> Exit {
     if gaps.is_empty() {
         Exit::Done

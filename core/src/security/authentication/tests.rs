@@ -64,9 +64,7 @@ fn day() -> String {
         );
         add(
             second,
-            format!(
-                "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.1  user=root"
-            ),
+            "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.1  user=root".to_owned(),
         );
         add(
             second,
