@@ -177,7 +177,7 @@ fn a_log_of_many_lines_is_counted_by_source() -> Result<()> {
 async fn careless(lab: &Lab) -> Result<(String, u16)> {
     let name = format!("{}-careless", lab.run());
     let line = "[2026-03-05 03:03:31.123][vaultwarden::api::identity][ERROR] Username or password is incorrect. Try again. IP: 203.0.113.9. Username: alice@example.org.";
-    let log = vec![line; 7].join("\n");
+    let log = [line; 7].join("\n");
     let host = HostConfig {
         privileged: Some(true),
         pid_mode: Some("host".to_owned()),
