@@ -188,7 +188,7 @@ impl ImageReader for DockerEngine {
         tokio::spawn(async move {
             let result = match &image.readable {
                 Some(id) => reading.export(id, &mut done).await,
-                None => reading.of_image(&image.image_id, &mut done).await,
+                None => Box::pin(reading.of_image(&image.image_id, &mut done)).await,
             };
             let _ = done.send(result);
         });
@@ -235,14 +235,15 @@ impl Reading {
             network_disabled: Some(true),
             ..ContainerCreateBody::default()
         };
-        let made = self
-            .client
-            .call(MAKING, |docker| async move {
+        let making = self.client.call(MAKING, |docker| {
+            // As large as all that a container can be made with.
+            Box::pin(async move {
                 docker
                     .create_container(None::<CreateContainerOptions>, body)
                     .await
             })
-            .await?;
+        });
+        let made = Box::pin(making).await?;
         let result = self.export(&made.id, done).await;
         remove(&self.client, &made.id).await;
         result
