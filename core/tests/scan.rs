@@ -2,6 +2,7 @@
 //! answers as OSV does and by an archive; and a data base as SQLite itself writes it.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "the helpers of tests fail by panicking, and make their world with the engine's own tool"
 )]

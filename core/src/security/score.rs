@@ -12,10 +12,8 @@
 //!   service says more of the internet than of the house.
 //! - a port: each number and transport once, on however many addresses it is open.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use steward_api::{
     CertificateFault, CertificateScan, Deduction, DeductionKind, Evidence, ImageScan, OpenPort,

@@ -25,6 +25,9 @@ use crate::ports::Want;
 /// The most packages that are looked at in one image; more are reported and left out.
 pub const MOST_PACKAGES: usize = 50_000;
 
+/// The most gaps that are told one by one.
+const MOST_GAPS: usize = 50;
+
 const MIB: u64 = 1024 * 1024;
 
 /// The data bases of package managers. Beyond this they are reported, not read. Bytes.
@@ -286,6 +289,12 @@ impl Reading {
     }
 
     fn finish(mut self, distribution: Option<Distribution>) -> Inventory {
+        if self.gaps.len() > MOST_GAPS {
+            let more = self.gaps.len() - MOST_GAPS;
+            self.gaps.truncate(MOST_GAPS);
+            self.gaps
+                .push(format!("{more} more files can't be understood"));
+        }
         if self.left_out > 0 {
             self.gaps.push(format!(
                 "{} more packages were left out: an image with more than {MOST_PACKAGES} is not looked at whole",

@@ -235,12 +235,15 @@ impl Reading {
             network_disabled: Some(true),
             ..ContainerCreateBody::default()
         };
-        let made = Box::pin(self.client.call(MAKING, |docker| async move {
-            docker
-                .create_container(None::<CreateContainerOptions>, body)
-                .await
-        }))
-        .await?;
+        let making = self.client.call(MAKING, |docker| {
+            // As large as all that a container can be made with.
+            Box::pin(async move {
+                docker
+                    .create_container(None::<CreateContainerOptions>, body)
+                    .await
+            })
+        });
+        let made = Box::pin(making).await?;
         let result = self.export(&made.id, done).await;
         remove(&self.client, &made.id).await;
         result
