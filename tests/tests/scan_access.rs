@@ -203,7 +203,7 @@ async fn careless(lab: &Lab) -> Result<String> {
 async fn tried(lab: &Lab) -> Result<(String, u16)> {
     let name = format!("{}-tried", lab.run());
     let line = "[2026-03-05 03:03:31.123][vaultwarden::api::identity][ERROR] Username or password is incorrect. Try again. IP: 203.0.113.9. Username: alice@example.org.";
-    let log = vec![line; 7].join("\n");
+    let log = [line; 7].join("\n");
     let host = HostConfig {
         network_mode: Some("bridge".to_owned()),
         port_bindings: Some(HashMap::from([(
