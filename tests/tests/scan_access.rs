@@ -173,15 +173,38 @@ fn a_log_of_many_lines_is_counted_by_source() -> Result<()> {
     Ok(())
 }
 
-/// A container that is set up as carelessly as can be; removed with the lab.
-async fn careless(lab: &Lab) -> Result<(String, u16)> {
+/// A container that is set up as carelessly as can be: made and not started, since not every machine that tests may start it.
+async fn careless(lab: &Lab) -> Result<String> {
     let name = format!("{}-careless", lab.run());
-    let line = "[2026-03-05 03:03:31.123][vaultwarden::api::identity][ERROR] Username or password is incorrect. Try again. IP: 203.0.113.9. Username: alice@example.org.";
-    let log = [line; 7].join("\n");
     let host = HostConfig {
         privileged: Some(true),
         pid_mode: Some("host".to_owned()),
+        network_mode: Some("host".to_owned()),
         binds: Some(vec!["/etc:/host-etc".to_owned()]),
+        ..HostConfig::default()
+    };
+    let body = ContainerCreateBody {
+        image: Some(lab.image().to_owned()),
+        cmd: Some(vec!["/bin/workload".to_owned(), "serve".to_owned()]),
+        labels: Some(HashMap::from([(LABEL.to_owned(), lab.run().to_owned())])),
+        env: Some(vec![
+            "DB_PASSWORD=hunter2secret".to_owned(),
+            "OTHER_PASSWORD_FILE=/run/secrets/other".to_owned(),
+        ]),
+        host_config: Some(host),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    lab.docker().create_container(Some(options), body).await?;
+    Ok(name)
+}
+
+/// A container that publishes a port and that somebody tries to get into; removed with the lab.
+async fn tried(lab: &Lab) -> Result<(String, u16)> {
+    let name = format!("{}-tried", lab.run());
+    let line = "[2026-03-05 03:03:31.123][vaultwarden::api::identity][ERROR] Username or password is incorrect. Try again. IP: 203.0.113.9. Username: alice@example.org.";
+    let log = [line; 7].join("\n");
+    let host = HostConfig {
         network_mode: Some("bridge".to_owned()),
         port_bindings: Some(HashMap::from([(
             "8080/tcp".to_owned(),
@@ -196,11 +219,7 @@ async fn careless(lab: &Lab) -> Result<(String, u16)> {
         image: Some(lab.image().to_owned()),
         cmd: Some(vec!["/bin/workload".to_owned(), "serve".to_owned()]),
         labels: Some(HashMap::from([(LABEL.to_owned(), lab.run().to_owned())])),
-        env: Some(vec![
-            format!("LOG={log}"),
-            "DB_PASSWORD=hunter2secret".to_owned(),
-            "OTHER_PASSWORD_FILE=/run/secrets/other".to_owned(),
-        ]),
+        env: Some(vec![format!("LOG={log}")]),
         exposed_ports: Some(vec!["8080/tcp".to_owned()]),
         host_config: Some(host),
         ..ContainerCreateBody::default()
@@ -227,9 +246,10 @@ async fn careless(lab: &Lab) -> Result<(String, u16)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_careless_container_is_seen_as_it_is() -> Result<()> {
+async fn containers_are_seen_as_they_are() -> Result<()> {
     let lab = lab_or_skip!("careless");
-    let (name, port) = careless(&lab).await?;
+    let is_careless = careless(&lab).await?;
+    let (name, port) = tried(&lab).await?;
     let place = Place::new(
         &format!(
             "[node]\nname = \"test\"\n[docker]\nonly_label = \"{}\"\n[security.authentication]\nhost = false\n[server]\nlisten = \"0.0.0.0:9470\"\n",
@@ -241,7 +261,7 @@ async fn a_careless_container_is_seen_as_it_is() -> Result<()> {
     let risks: Vec<ConfigurationRisk> = place.found(&["config"], "risks")?;
     let kinds: Vec<ConfigurationRiskKind> = risks
         .iter()
-        .filter(|risk| risk.resource.name == name)
+        .filter(|risk| risk.resource.name == is_careless)
         .map(|risk| risk.kind)
         .collect();
     use ConfigurationRiskKind as Kind;
@@ -250,6 +270,7 @@ async fn a_careless_container_is_seen_as_it_is() -> Result<()> {
         [
             Kind::Privileged,
             Kind::WritableHostPath,
+            Kind::HostNetwork,
             Kind::HostPid,
             Kind::RunsAsRoot,
             Kind::LatestTag,

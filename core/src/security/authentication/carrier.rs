@@ -32,16 +32,19 @@ pub struct Line<'l> {
 }
 
 /// `host program[pid]: ` of RFC 3164 §4.1.3; RFC 5424 §6 after its version and time.
-static TAG: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:(\S+) )?([A-Za-z_][\w./-]{0,47})(?:\([\w.]+\))?(?:\[\d+\])?: "));
+static TAG: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:([^ ]+) )?([A-Za-z_][0-9A-Za-z_./-]{0,47})(?:\([0-9A-Za-z_.]+\))?(?:\[[0-9]+\])?: ",
+    )
+});
 static RFC5424: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"^<\d{1,3}>1 (\S+) \S+ (\S+) \S+ \S+ (?:-|(?:\[(?:[^\]\\"]|\\.|"(?:[^"\\]|\\.)*")*\])+) (?:\u{FEFF})?"#,
+        r#"^<[0-9]{1,3}>1 ([^ ]+) [^ ]+ ([^ ]+) [^ ]+ [^ ]+ (?:-|(?:\[(?:[^\]\\"]|\\.|"(?:[^"\\]|\\.)*")*\])+) (?:\u{FEFF})?"#,
     )
 });
 /// rsyslog's `$RepeatedMsgReduction`: `message repeated 5 times: [ … ]`.
 static REPEATED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^message repeated (\d{1,6}) times: \[ ?(.*?) ?\]$"));
+    LazyLock::new(|| pattern(r"^message repeated ([0-9]{1,6}) times: \[ ?(.*?) ?\]$"));
 
 impl<'l> Line<'l> {
     fn plain(text: impl Into<Cow<'l, str>>) -> Self {

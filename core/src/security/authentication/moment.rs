@@ -29,23 +29,25 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// RFC 3339, and what programs make of it: a blank for the T, slashes, a comma before the fraction, one digit for the hour.
 static ISO: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\[?(\d{4})[-/](\d{2})[-/](\d{2})[T ]{1,2}(\d{1,2}):(\d{2}):(\d{2})(?:[.,:](\d{1,9}))?\d*(?: ?(Z|UTC|GMT|[+-]\d{2}:?\d{2}))?\]?",
+        r"^\[?([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})[T ]{1,2}([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,:]([0-9]{1,9}))?[0-9]*(?: ?(Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?\]?",
     )
 });
 /// RFC 3164 §4.1.2, and with the year that some write before or after the day.
 static BSD: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:<\d{1,3}>)?(?:(\d{4}) )?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?:(\d{4}) )?(\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?",
+        r"^(?:<[0-9]{1,3}>)?(?:([0-9]{4}) )?([A-Z][a-z]{2}) {1,2}([0-9]{1,2}) (?:([0-9]{4}) )?([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?",
     )
 });
 /// The Common Log Format of the web servers: `28/Nov/2026:03:03:31 +0000`.
 static CLF: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-]\d{4})$")
+    pattern(
+        r"^([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})$",
+    )
 });
 /// Apache's error log: `Sat Nov 28 03:03:31.123456 2026`.
 static APACHE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{2}) (\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})? (\d{4})$",
+        r"^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})? ([0-9]{4})$",
     )
 });
 

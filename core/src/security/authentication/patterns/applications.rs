@@ -14,25 +14,25 @@ use crate::security::authentication::address::address;
 /// the first parenthesis is the server's.
 static HOME_ASSISTANT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^[^'\x22]*\[homeassistant\.components\.http\.ban\] Login attempt or request with invalid authentication from (?:\S+ \()?([0-9a-fA-F.:]+)\)?(?:\.|$)",
+        r"^[^'\x22]*\[homeassistant\.components\.http\.ban\] Login attempt or request with invalid authentication from (?:[^ ]+ \()?([0-9a-fA-F.:]+)\)?(?:\.|$)",
     )
 });
 /// Vaultwarden's src/api/identity.rs: `Username or password is incorrect. Try again. IP: 192.0.2.1. Username: x@y.`; the address comes first.
 static VAULTWARDEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\[[\w:]+\]\[(?:ERROR|error|WARN|INFO)\] (?:Username or password is incorrect\. Try again|Invalid TOTP code! [^.]*|2FA token not provided)\.? IP: ([0-9a-fA-F.:]+?)\.?(?: Username: (.*?)\.?)?$",
+        r"^\[[0-9A-Za-z_:]+\]\[(?:ERROR|error|WARN|INFO)\] (?:Username or password is incorrect\. Try again|Invalid TOTP code! [^.]*|2FA token not provided)\.? IP: ([0-9a-fA-F.:]+?)\.?(?: Username: (.*?)\.?)?$",
     )
 });
 /// Vaultwarden's src/api/admin.rs: `Invalid admin token. IP: 192.0.2.1`.
 static VAULTWARDEN_ADMIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\[[\w:]+\]\[(?:ERROR|error|WARN|INFO)\] Invalid admin token\. IP: ([0-9a-fA-F.:]+?)\.?$",
+        r"^\[[0-9A-Za-z_:]+\]\[(?:ERROR|error|WARN|INFO)\] Invalid admin token\. IP: ([0-9a-fA-F.:]+?)\.?$",
     )
 });
 /// Gitea's and Forgejo's routers/web/auth/auth.go: `Failed authentication attempt for x from 192.0.2.1:2222: user does not exist [… name: x …]`.
 /// The name stands on both sides of the address.
 static GITEA: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"Failed authentication attempt for (.*?) from (\S+?)(?:: .*)?$"));
+    LazyLock::new(|| pattern(r"Failed authentication attempt for (.*?) from ([^ ]+?)(?:: .*)?$"));
 /// Jellyfin's Jellyfin.Server.Implementations/Users/UserManager.cs: `Authentication request for "x" has been denied (IP: "192.0.2.1").`
 static JELLYFIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -41,7 +41,7 @@ static JELLYFIN: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// The same file: `Authentication request for "x" has succeeded.`
 static JELLYFIN_IN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"UserManager: Authentication request for "([^"\s]+)" has succeeded\.?$"#)
+    pattern(r#"UserManager: Authentication request for "([^" ]+)" has succeeded\.?$"#)
 });
 
 pub(super) fn home_assistant(text: &str) -> Option<Told> {

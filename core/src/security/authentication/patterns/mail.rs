@@ -13,19 +13,19 @@ use super::{Seen, Told, address_in, failure, group, pattern, told};
 /// `imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<x>, method=PLAIN, rip=192.0.2.1, lip=…`.
 static DOVECOT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:dovecot: )?(?:imap|pop3|submission|managesieve)-login: (?:Info: )?(?:[^(]*)\(auth failed, (\d{1,5}) attempts[^)]*\)[^:]*: user=<(.*)>, (?:method=\S+, )?rip=([^ ,]+), lip=[^<>]*(?:<[^<>]*>)?$",
+        r"^(?:dovecot: )?(?:imap|pop3|submission|managesieve)-login: (?:Info: )?(?:[^(]*)\(auth failed, ([0-9]{1,5}) attempts[^)]*\)[^:]*: user=<(.*)>, (?:method=[^ ]+, )?rip=([^ ,]+), lip=[^<>]*(?:<[^<>]*>)?$",
     )
 });
 /// The same file, for success: `imap-login: Login: user=<x>, method=PLAIN, rip=…`; `Logged in:` since 2.4.
 static DOVECOT_IN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:dovecot: )?(?:imap|pop3|submission|managesieve)-login: (?:Info: )?(?:Login|Logged in): user=<([^<>\s]+)>, method=\S+, rip=([^ ,]+), lip=",
+        r"^(?:dovecot: )?(?:imap|pop3|submission|managesieve)-login: (?:Info: )?(?:Login|Logged in): user=<([^<> ]+)>, method=[^ ]+, rip=([^ ,]+), lip=",
     )
 });
 /// Postfix' src/smtpd/smtpd_sasl_glue.c: `warning: host[192.0.2.1]: SASL LOGIN authentication failed: …`.
 static POSTFIX: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:postfix/\S+: )?warning: [^\s\[]+\[([0-9a-fA-F.:]+)\](?::\d+)?: SASL \S+ authentication failed: ?(.*)$",
+        r"^(?:postfix/[^ ]+: )?warning: [^ \[]+\[([0-9a-fA-F.:]+)\](?::[0-9]+)?: SASL [^ ]+ authentication failed: ?(.*)$",
     )
 });
 /// The same file: the name is the last thing on the line, where it is told (since 3.6).
@@ -33,7 +33,7 @@ static SASL_USER: LazyLock<Regex> = LazyLock::new(|| pattern(r", sasl_username=(
 /// Postfix' src/smtpd/smtpd_check.c and smtpd.c: `client=host[192.0.2.1], sasl_method=PLAIN, sasl_username=x`.
 static POSTFIX_IN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^[0-9A-Za-z]+: client=[^\s\[]+\[([0-9a-fA-F.:]+)\](?::\d+)?, sasl_method=\S+, sasl_username=(\S+)",
+        r"^[0-9A-Za-z]+: client=[^ \[]+\[([0-9a-fA-F.:]+)\](?::[0-9]+)?, sasl_method=[^ ]+, sasl_username=([^ ]+)",
     )
 });
 

@@ -89,7 +89,7 @@ fn told(seen: Seen) -> Told {
     Told::Attempt(Box::new(seen))
 }
 
-/// A pattern of the source.
+/// A pattern of the source. They name ASCII classes: the many ranges of Unicode's make each line several times as dear.
 #[allow(
     clippy::expect_used,
     reason = "the patterns are constants, compiled by the tests of the files that hold them"

@@ -12,31 +12,32 @@ use super::{Pair, Seen, Told, address_in, failure, group, pattern, told};
 /// OpenSSH's auth.c, `auth_log`: `Failed password for invalid user x from 192.0.2.1 port 2222 ssh2`.
 static FAILED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^Failed (password|keyboard-interactive(?:/\S+)?|gssapi\S*|hostbased) for (invalid user )?(.*) from (\S+) port (\d{1,5})(?: ssh2)?$",
+        r"^Failed (password|keyboard-interactive(?:/[^ ]+)?|gssapi[^ ]*|hostbased) for (invalid user )?(.*) from ([^ ]+) port ([0-9]{1,5})(?: ssh2)?$",
     )
 });
 /// The same for success; the account exists, so its name has no blanks, and what follows `ssh2` is the key.
-static ACCEPTED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^Accepted (\S+) for (\S+) from (\S+) port (\d{1,5}) ssh2(?:: |$)"));
+static ACCEPTED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^Accepted ([^ ]+) for ([^ ]+) from ([^ ]+) port ([0-9]{1,5}) ssh2(?:: |$)")
+});
 /// OpenSSH's auth.c, `getpwnamallow`; without a port before 7.4, which is then told by the failure that follows as well.
 static INVALID: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:Invalid|Illegal) user (.*) from (\S+) port (\d{1,5})$"));
+    LazyLock::new(|| pattern(r"^(?:Invalid|Illegal) user (.*) from ([^ ]+) port ([0-9]{1,5})$"));
 /// OpenSSH's packet.c, `sshpkt_vfatal`: all that a server without passwords tells of who did not get in.
 static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (invalid|authenticating) user (.*) (\S+) port (\d{1,5})(?:: .*)? \[preauth\]$",
+        r"^(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (invalid|authenticating) user (.*) ([^ ]+) port ([0-9]{1,5})(?:: .*)? \[preauth\]$",
     )
 });
 /// Dropbear's svr-authpasswd.c: `Bad password attempt for 'x' from 192.0.2.1:2222`.
 static DROPBEAR: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\[\d+\] )?(?:\w{3} \d\d \d\d:\d\d:\d\d )?(?:Bad (?:PAM )?password attempt for '(.*)' from (\S+)|Login attempt for nonexistent user from (\S+))$",
+        r"^(?:\[[0-9]+\] )?(?:[0-9A-Za-z_]{3} [0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9] )?(?:Bad (?:PAM )?password attempt for '(.*)' from ([^ ]+)|Login attempt for nonexistent user from ([^ ]+))$",
     )
 });
 /// Dropbear's svr-auth.c.
 static DROPBEAR_IN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\[\d+\] )?(?:\w{3} \d\d \d\d:\d\d:\d\d )?(?:Password|PAM password|Pubkey) auth succeeded for '(\S+)' (?:with \S+ key \S+ )?from (\S+)$",
+        r"^(?:\[[0-9]+\] )?(?:[0-9A-Za-z_]{3} [0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9] )?(?:Password|PAM password|Pubkey) auth succeeded for '([^ ]+)' (?:with [^ ]+ key [^ ]+ )?from ([^ ]+)$",
     )
 });
 

@@ -13,26 +13,27 @@ use crate::security::authentication::address::address;
 /// sudo's lib/eventlog and plugins/sudoers/logging.c: `alice : 3 incorrect password attempts ; TTY=pts/0 ; …`.
 static SUDO: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^ *(\S+) : (?:(\d{1,3}) incorrect password attempts?|(user NOT in sudoers|command not allowed|a password is required)) ; ",
+        r"^ *([^ ]+) : (?:([0-9]{1,3}) incorrect password attempts?|(user NOT in sudoers|command not allowed|a password is required)) ; ",
     )
 });
 /// util-linux' login-utils/su-common.c: `FAILED SU (to root) alice on pts/0`.
-static SU: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(FAILED SU )?\(to (\S+)\) (\S+) on \S+$"));
+static SU: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(FAILED SU )?\(to ([^ ]+)\) ([^ ]+) on [^ ]+$"));
 /// shadow's src/su.c: `FAILED su for root by alice`.
 static SHADOW_SU: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(FAILED|Successful) su for (\S+) by (\S+)$"));
+    LazyLock::new(|| pattern(r"^(FAILED|Successful) su for ([^ ]+) by ([^ ]+)$"));
 /// Linux-PAM's modules/pam_unix/support.c: `pam_unix(login:auth): authentication failure; logname=… uid=0 … rhost=…  user=root`.
 static PAM: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^pam_\w+\(([\w.-]+):auth\): authentication failure; logname=.* uid=\d+ euid=\d+ tty=\S* ruser=(.*) rhost=(\S*)(?:  user=(.*))?$",
+        r"^pam_[0-9A-Za-z_]+\(([0-9A-Za-z_.-]+):auth\): authentication failure; logname=.* uid=[0-9]+ euid=[0-9]+ tty=[^ ]* ruser=(.*) rhost=([^ ]*)(?:  user=(.*))?$",
     )
 });
 /// Proxmox' PVE/API2/AccessControl.pm: `authentication failure; rhost=::ffff:192.0.2.1 user=root@pam msg=…`; the address comes first.
 static PROXMOX: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^authentication failure; rhost=(\S+) user=(.*?) msg="));
+    LazyLock::new(|| pattern(r"^authentication failure; rhost=([^ ]+) user=(.*?) msg="));
 /// The same file: `<root@pam> successful auth for user 'root@pam'`, which tells no address.
 static PROXMOX_IN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^<([^<>\s]+)> successful auth for user '([^'\s]+)'$"));
+    LazyLock::new(|| pattern(r"^<([^<> ]+)> successful auth for user '([^' ]+)'$"));
 
 pub(super) fn sudo(text: &str) -> Option<Told> {
     if let Some(found) = SUDO.captures(text) {

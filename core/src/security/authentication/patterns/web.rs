@@ -15,19 +15,19 @@ use crate::security::authentication::moment::{self, Clock};
 /// escaped by both servers.
 static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"^(\S+) \S+ (.*?) \[(\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4})\] "(?:([A-Z]+) ((?:[^"\\]|\\.)*?)(?: HTTP/[\d.]+)?|(?:[^"\\]|\\.)*)" (\d{3}) (?:\d+|-)"#,
+        r#"^([^ ]+) [^ ]+ (.*?) \[([0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4})\] "(?:([A-Z]+) ((?:[^"\\]|\\.)*?)(?: HTTP/[0-9.]+)?|(?:[^"\\]|\\.)*)" ([0-9]{3}) (?:[0-9]+|-)"#,
     )
 });
 /// nginx' ngx_http_auth_basic_module.c: `user "x": password mismatch, client: 192.0.2.1, server: …`; the name is written as it was sent.
 static NGINX: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"^\[error\] \d+#\d+: \*\d+ user "(.*?)"(?:: password mismatch| was not found in "[^"]*"), client: ([^,]+), server: "#,
+        r#"^\[error\] [0-9]+#[0-9]+: \*[0-9]+ user "(.*?)"(?:: password mismatch| was not found in "[^"]*"), client: ([^,]+), server: "#,
     )
 });
 /// Apache's modules/aaa/mod_auth_basic.c (AH01617, AH01618) and mod_auth_digest.c: the client comes before the name.
 static APACHE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\[([^\]]+)\] \[auth_(?:basic|digest):error\] \[pid [^\]]+\] \[client ([^\]]+?)\] AH\d{5}: (?:Digest: )?user `?(.*?)'?(?:: authentication failure for| not found| in realm)",
+        r"^\[([^\]]+)\] \[auth_(?:basic|digest):error\] \[pid [^\]]+\] \[client ([^\]]+?)\] AH[0-9]{5}: (?:Digest: )?user `?(.*?)'?(?:: authentication failure for| not found| in realm)",
     )
 });
 
