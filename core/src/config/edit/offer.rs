@@ -360,18 +360,8 @@ const ADVISOR: &[Words] = &[
     ),
 ];
 
-/// Where certificates are looked for, and what renews them, stand in the file alone.
+/// Where certificates are looked for stands in the file alone.
 const SECURITY: &[Words] = &[
-    (
-        "security.enabled",
-        "Scan by itself",
-        "Whether the security of the house is scanned without being asked for.",
-    ),
-    (
-        "security.scan_every",
-        "Scan every",
-        "How often all parts are scanned.",
-    ),
     (
         "security.certificates.warn_before",
         "Certificates end soon",
@@ -381,41 +371,6 @@ const SECURITY: &[Words] = &[
         "security.certificates.published_ports",
         "Greet published ports",
         "Whether every TCP port that a container publishes gets a greeting of TLS, to find its certificate.",
-    ),
-    (
-        "security.weights.critical_vulnerability",
-        "Points: critical vulnerability",
-        "Taken off the score for each critical vulnerability of an image that runs.",
-    ),
-    (
-        "security.weights.image_cap",
-        "Points: most of one image",
-        "The most that one image takes off the score.",
-    ),
-    (
-        "security.weights.expired_certificate",
-        "Points: certificate that is over",
-        "Taken off the score for each.",
-    ),
-    (
-        "security.weights.expiring_certificate",
-        "Points: certificate that ends soon",
-        "Taken off the score for each.",
-    ),
-    (
-        "security.weights.failed_sign_ins",
-        "Points: failed attempts to sign in",
-        "Taken off the score for each source beyond the threshold.",
-    ),
-    (
-        "security.weights.sign_ins_cap",
-        "Points: most of one service",
-        "The most that failed attempts at one service take off the score.",
-    ),
-    (
-        "security.weights.unexpected_port",
-        "Points: unexpected port",
-        "Taken off the score for each port that is open to others and not expected.",
     ),
 ];
 
@@ -496,7 +451,7 @@ pub(super) fn groups() -> Vec<Group> {
         group(
             "security",
             "Security",
-            "What is scanned, how often, and what each thing that is found weighs.",
+            "What `steward scan certs` looks at.",
             fixed(SECURITY),
         ),
         group(

@@ -1,4 +1,4 @@
-//! What is scanned for the security of the house, how often, and what each thing that is found weighs.
+//! What is scanned for the security of the house, and what each thing that is found weighs.
 //!
 //! What flows through: the section `[security]` of the file, as typed values. Shapes and the table of their keys stand together here, one
 //! file for each part of the scan. What it never does: hold a secret.
@@ -9,14 +9,9 @@ mod expected;
 mod ports;
 mod vulnerabilities;
 
-use jiff::civil;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Span,
-    schema::{DAY, Key, Kind, MINUTE, access, key},
-    span,
-};
+use super::schema::{Key, Kind, access, key};
 
 pub use authentication::{Authentication, SignInForm};
 pub use certificates::Certificates;
@@ -27,18 +22,9 @@ pub use vulnerabilities::{Vulnerabilities, VulnerabilityScanner};
 use vulnerabilities::VULNERABILITIES;
 
 /// Security.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Security {
-    /// Whether anything is scanned by itself. A scan that somebody asks for runs all the same.
-    pub enabled: bool,
-    /// How often all parts are scanned.
-    #[serde(with = "span")]
-    pub scan_every: Span,
-    /// When the numbers of the day before are told, in the host's time zone.
-    pub daily_summary: civil::Time,
-    /// What is taken off the score.
-    pub weights: SecurityWeights,
     /// Certificates of files and endpoints.
     pub certificates: Certificates,
     /// Signing in: who tried, and failed.
@@ -49,24 +35,8 @@ pub struct Security {
     pub vulnerabilities: Vulnerabilities,
 }
 
-impl Default for Security {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            scan_every: Span::from_hours(1),
-            daily_summary: civil::time(3, 0, 0, 0),
-            weights: SecurityWeights::default(),
-            certificates: Certificates::default(),
-            authentication: Authentication::default(),
-            ports: ScannedPorts::default(),
-            vulnerabilities: Vulnerabilities::default(),
-        }
-    }
-}
-
 /// Points that are taken off the score of 100, each 0–100; see [`crate::security::score`] for what counts as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecurityWeights {
     /// For each critical vulnerability of an image that runs.
     pub critical_vulnerability: u32,
@@ -98,25 +68,8 @@ impl Default for SecurityWeights {
     }
 }
 
-const POINTS: Kind = Kind::Whole("a number of points", 0, 100);
-
-/// The keys of `[security]`. Each part of the scan adds its own table here.
+/// The keys of `[security]`, a table for each part of the scan.
 pub(super) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag),
-    key("scan_every", Kind::Time(MINUTE, DAY)),
-    key("daily_summary", Kind::TimeOfDay),
-    key(
-        "weights",
-        Kind::Table(&[
-            key("critical_vulnerability", POINTS),
-            key("image_cap", POINTS),
-            key("expired_certificate", POINTS),
-            key("expiring_certificate", POINTS),
-            key("failed_sign_ins", POINTS),
-            key("sign_ins_cap", POINTS),
-            key("unexpected_port", POINTS),
-        ]),
-    ),
     key("certificates", Kind::Table(certificates::KEYS)),
     access::AUTHENTICATION,
     access::PORTS,
