@@ -30,7 +30,6 @@ pub(super) fn between(
     rules.mcp(config);
     rules.windows(config);
     rules.tls(config);
-    rules.security(config);
     rules.faults
 }
 
@@ -299,18 +298,6 @@ impl Rules<'_> {
                     )
                 });
             }
-        }
-    }
-
-    fn security(&mut self, config: &Config) {
-        let Some(script) = &config.security.certificates.renew else {
-            return;
-        };
-        if !config.scripts.contains_key(script) {
-            let known = known_scripts(config);
-            self.blame(&["security.certificates.renew"], |_| {
-                (format!("there is no script \"{script}\""), known.clone())
-            });
         }
     }
 

@@ -25,7 +25,6 @@ mod talk;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod vulnerabilities;
 
 use std::sync::Arc;
 
@@ -47,7 +46,6 @@ pub use board::Board;
 pub use handle::{Caller, Handle, NewSession, TokenChange, View};
 pub use history::normal;
 pub use settings::Settings;
-pub use vulnerabilities::{ImageScanner, Judge};
 
 /// Events that a slow reader may lag behind before it has to read the journal.
 const EVENT_BUFFER: usize = 1024;

@@ -2,12 +2,13 @@
 //!
 //! What flows through: what was read at the edge (chains of certificates, logs, sockets, configurations, …) becomes the contract's scans; scans and weights become a score
 //! whose every point has its reason and a way to win it back; a report becomes a summary. What it never does: I/O of its own, read a
-//! clock, keep a secret, or take what could not be read for clean. [`sweep`] and [`access`] alone are `async`: they ask the ports in an orderly manner.
+//! clock, keep a secret, or take what could not be read for clean. [`sweep`], [`access`] and [`images`] alone are `async`: they ask the ports in an orderly manner.
 
 pub mod access;
 pub mod authentication;
 pub mod certificates;
 pub mod cvss;
+pub mod images;
 pub mod osv;
 pub mod packages;
 pub mod ports;

@@ -1,12 +1,14 @@
 //! Scans of images, made of their parts from the configuration alone; no agent has to run.
+//!
+//! What flows through: the configuration in, what scans out. What it never does: ask the engine or a data base; that is for the scan.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     config::{Config, VulnerabilityScanner},
-    engine::{ImageScanner, Judge},
     integrations::{docker, osv, scanners},
     ports::{Clock, ImageReader, ScanError},
+    security::images::{ImageScanner, Judge},
 };
 
 /// Where OSV's records are kept, within the data directory.

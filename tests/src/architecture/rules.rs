@@ -22,7 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("integrations", &["ports", "config", "redact"]),
     ("advisor", &["ports", "config", "redact"]),
     ("notify", &["ports", "config", "redact"]),
-    ("engine", &["flow", "security", "ports", "config", "redact"]),
+    ("engine", &["flow", "ports", "config", "redact"]),
     ("store", &["ports"]),
     ("mcp", &[]),
     ("server", &["engine", "ports", "config", "redact", "mcp"]),
@@ -47,9 +47,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &[
-            "wire", "client", "config", "redact", "mcp", "security", "ports",
-        ],
+        &["wire", "client", "config", "redact", "mcp", "security"],
     ),
 ];
 

@@ -42,7 +42,6 @@ const YEAR: Span = Span::from_hours(24 * 366);
 pub(in crate::config) const AUTHENTICATION: Key = key(
     "authentication",
     Kind::Table(&[
-        key("enabled", Kind::Flag),
         key("threshold", Kind::Whole("a number of failures", 2, 10_000)),
         key("window", Kind::Time(SECOND, DAY)),
         key(
@@ -75,7 +74,6 @@ pub(in crate::config) const AUTHENTICATION: Key = key(
 pub(in crate::config) const PORTS: Key = key(
     "ports",
     Kind::Table(&[
-        key("enabled", Kind::Flag),
         key("expected", Kind::List(0, &Kind::Text(PORT))),
         key("learn_for", Kind::Time(MINUTE, YEAR)),
     ]),

@@ -15,8 +15,6 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Authentication {
-    /// Whether to look.
-    pub enabled: bool,
     /// So many failures from one address within `window` are brute force. Five within ten minutes are Fail2ban's defaults as well.
     pub threshold: u32,
     /// How long the sliding window is.
@@ -41,7 +39,6 @@ pub struct Authentication {
 impl Default for Authentication {
     fn default() -> Self {
         Self {
-            enabled: true,
             threshold: 5,
             window: Span::from_mins(10),
             spraying_users: 10,

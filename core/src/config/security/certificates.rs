@@ -1,4 +1,4 @@
-//! Which certificates are looked at, from when on one that ends is worth a warning, and what renews them.
+//! Which certificates are looked at, and from when on one that ends is worth a warning.
 //!
 //! Shapes and their keys. What it never does: name a private key; files are searched for certificates alone.
 
@@ -14,8 +14,6 @@ use crate::config::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certificates {
-    /// Whether they are looked at.
-    pub enabled: bool,
     /// So long before its end a certificate counts as ending soon.
     #[serde(with = "span")]
     pub warn_before: Span,
@@ -25,30 +23,23 @@ pub struct Certificates {
     pub endpoints: Vec<String>,
     /// Whether every TCP port that a container publishes gets a greeting of TLS.
     pub published_ports: bool,
-    /// The script that renews certificates, by its name under `scripts`. It may then be proposed for one that ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub renew: Option<String>,
 }
 
 impl Default for Certificates {
     fn default() -> Self {
         Self {
-            enabled: true,
             warn_before: Span::from_hours(24 * 30),
             files: Vec::new(),
             endpoints: Vec::new(),
             published_ports: true,
-            renew: None,
         }
     }
 }
 
 /// The keys of `[security.certificates]`.
 pub(super) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag),
     key("warn_before", Kind::Time(HOUR, YEAR)),
     key("files", Kind::List(0, &Kind::Text(text::CERTIFICATE_FILES))),
     key("endpoints", Kind::List(0, &Kind::Text(text::HOST_PORT))),
     key("published_ports", Kind::Flag),
-    key("renew", Kind::Text(text::SCRIPT_NAME)),
 ];

@@ -13,8 +13,6 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScannedPorts {
-    /// Whether to look.
-    pub enabled: bool,
     /// Ports that are to be open, such as `tcp/22`, `443`, `tcp/8000-8100`, `udp/51820@192.168.1.2`.
     pub expected: Vec<String>,
     /// What is open within this time after the first look is taken for expected; what opens later is not, until a person says so.
@@ -25,7 +23,6 @@ pub struct ScannedPorts {
 impl Default for ScannedPorts {
     fn default() -> Self {
         Self {
-            enabled: true,
             expected: Vec::new(),
             learn_for: Span::from_hours(24),
         }

@@ -34,8 +34,6 @@ impl VulnerabilityScanner {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vulnerabilities {
-    /// Whether running images are scanned. The names and versions of their packages go to OSV, and nothing else.
-    pub enabled: bool,
     /// Who knows what is vulnerable.
     pub scanner: VulnerabilityScanner,
     /// Where OSV's API is.
@@ -57,7 +55,6 @@ pub struct Vulnerabilities {
 impl Default for Vulnerabilities {
     fn default() -> Self {
         Self {
-            enabled: true,
             scanner: VulnerabilityScanner::Osv,
             osv_url: "https://api.osv.dev".to_owned(),
             offline_directory: None,
@@ -72,7 +69,6 @@ impl Default for Vulnerabilities {
 pub(in crate::config) const VULNERABILITIES: Key = key(
     "vulnerabilities",
     Kind::Table(&[
-        key("enabled", Kind::Flag),
         key(
             "scanner",
             Kind::Word("a scanner", VulnerabilityScanner::words),

@@ -12,6 +12,7 @@ use steward_api::ResourceId;
 use super::{
     DockerEngine,
     client::{Failure, LIST, QUICK},
+    frames::Frames,
     models::{Summary, or_default},
 };
 use crate::ports::{ContainerLogRead, ContainerLogs, Lines, LoggedContainer, TakeLine};
@@ -119,51 +120,24 @@ fn hand_over(line: &str, take: &mut (dyn FnMut(Option<Timestamp>, &str) + Send))
     }
 }
 
-/// Takes both streams of a log apart. Without a terminal each piece has a head of eight bytes: the stream (1 out, 2 error), three zeros and
-/// the length, big-endian (docs.docker.com, Engine API, attach); with one it is the plain output.
+/// The lines of both streams of a log.
 struct Streams {
-    tty: bool,
-    head: Vec<u8>,
-    /// Bytes left of the piece under way, and its stream.
-    left: usize,
-    stream: usize,
+    frames: Frames,
     lines: [Lines; 2],
 }
 
 impl Streams {
     fn new(tty: bool) -> Self {
         Self {
-            tty,
-            head: Vec::with_capacity(8),
-            left: 0,
-            stream: 0,
+            frames: Frames::new(tty),
             lines: <[Lines; 2]>::default(),
         }
     }
 
-    fn take(&mut self, mut bytes: &[u8], mut line: impl FnMut(&str)) {
-        if self.tty {
-            self.lines[0].take(bytes, line);
-            return;
-        }
-        while !bytes.is_empty() {
-            if self.left == 0 {
-                let missing = 8 - self.head.len();
-                let (head, rest) = bytes.split_at(missing.min(bytes.len()));
-                self.head.extend_from_slice(head);
-                bytes = rest;
-                if let [stream, _, _, _, a, b, c, d] = *self.head.as_slice() {
-                    self.stream = usize::from(stream == 2);
-                    self.left = u32::from_be_bytes([a, b, c, d]) as usize;
-                    self.head.clear();
-                }
-            } else {
-                let (text, rest) = bytes.split_at(self.left.min(bytes.len()));
-                self.left -= text.len();
-                self.lines[self.stream].take(text, &mut line);
-                bytes = rest;
-            }
-        }
+    fn take(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
+        let lines = &mut self.lines;
+        self.frames
+            .take(bytes, |stream, text| lines[stream].take(text, &mut line));
     }
 
     fn finish(&mut self, mut line: impl FnMut(&str)) {

@@ -1,6 +1,9 @@
 //! The end of a container's log: both streams of it, line by line, cleared of secrets and of control characters, bounded.
 
-use super::client::{Client, Failure, LIST};
+use super::{
+    client::{Client, Failure, LIST},
+    frames::Frames,
+};
 
 /// No more of a log is kept than this, whatever the number of lines.
 const MOST_BYTES: usize = 64 * 1024;
@@ -25,66 +28,52 @@ pub(super) async fn tail(
     Ok(reader.finish())
 }
 
-/// Takes a log apart as it comes. Without a terminal each piece has a head of eight bytes: the stream (1 out, 2 error), three zeros and
-/// the length, big-endian; with one it is the plain output.
+/// Keeps the end of a log as it comes.
 struct Reader {
-    tty: bool,
+    frames: Frames,
+    kept: Kept,
+}
+
+/// The last lines, and what is open of each stream.
+struct Kept {
     most_lines: usize,
-    head: Vec<u8>,
-    /// Bytes left of the piece under way, and its stream.
-    left: usize,
-    stream: usize,
     open: [Vec<u8>; 2],
     done: std::collections::VecDeque<Vec<u8>>,
-    kept: usize,
+    bytes: usize,
 }
 
 impl Reader {
     fn new(tty: bool, most_lines: usize) -> Self {
         Self {
-            tty,
-            most_lines,
-            head: Vec::with_capacity(8),
-            left: 0,
-            stream: 0,
-            open: [Vec::new(), Vec::new()],
-            done: std::collections::VecDeque::new(),
-            kept: 0,
+            frames: Frames::new(tty),
+            kept: Kept {
+                most_lines,
+                open: [Vec::new(), Vec::new()],
+                done: std::collections::VecDeque::new(),
+                bytes: 0,
+            },
         }
     }
 
-    fn take(&mut self, mut bytes: &[u8]) {
-        if self.tty {
-            self.text(bytes);
-            return;
-        }
-        while !bytes.is_empty() {
-            if self.left == 0 {
-                let missing = 8 - self.head.len();
-                let (head, rest) = bytes.split_at(missing.min(bytes.len()));
-                self.head.extend_from_slice(head);
-                bytes = rest;
-                if let [stream, _, _, _, a, b, c, d] = *self.head.as_slice() {
-                    self.stream = usize::from(stream == 2);
-                    self.left = u32::from_be_bytes([a, b, c, d]) as usize;
-                    self.head.clear();
-                }
-            } else {
-                let (text, rest) = bytes.split_at(self.left.min(bytes.len()));
-                self.left -= text.len();
-                self.text(text);
-                bytes = rest;
-            }
-        }
+    fn take(&mut self, bytes: &[u8]) {
+        let kept = &mut self.kept;
+        self.frames
+            .take(bytes, |stream, text| kept.text(stream, text));
     }
 
-    fn text(&mut self, bytes: &[u8]) {
+    fn finish(self) -> Vec<String> {
+        self.kept.finish()
+    }
+}
+
+impl Kept {
+    fn text(&mut self, stream: usize, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (line, ends) = match part {
                 [line @ .., b'\n'] => (line, true),
                 line => (line, false),
             };
-            let open = &mut self.open[self.stream];
+            let open = &mut self.open[stream];
             let room = MOST_LINE_BYTES.saturating_sub(open.len());
             open.extend_from_slice(&line[..line.len().min(room)]);
             if ends {
@@ -95,13 +84,13 @@ impl Reader {
     }
 
     fn line(&mut self, line: Vec<u8>) {
-        self.kept += line.len() + 1;
+        self.bytes += line.len() + 1;
         self.done.push_back(line);
-        while self.done.len() > self.most_lines || self.kept > MOST_BYTES {
+        while self.done.len() > self.most_lines || self.bytes > MOST_BYTES {
             let Some(oldest) = self.done.pop_front() else {
                 break;
             };
-            self.kept -= oldest.len() + 1;
+            self.bytes -= oldest.len() + 1;
         }
     }
 

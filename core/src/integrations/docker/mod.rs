@@ -17,6 +17,7 @@ mod cache;
 mod configuration;
 mod disk_usage;
 mod events;
+mod frames;
 mod log_stream;
 mod logs;
 mod observe;
