@@ -12,8 +12,8 @@ use steward_api::{
     Action, ActionName, CallQuery, CallTexts, ContainerHealth, Conversation, ConversationId,
     ConversationQuery, Envelope, Event, Health, Incident, IncidentId, IncidentQuery,
     JournalVerification, Message, Metric, MetricQuery, MetricSeries, Page, Precondition, Problem,
-    RecordedCall, RemedyRecord, Resource, ResourceId, ResourceStatistics, StepResult, Task, TaskId,
-    TaskQuery, Unreadable, Verification,
+    RecordedCall, RemedyRecord, Resource, ResourceId, ResourceStatistics, SecurityDay,
+    SecuritySummary, StepResult, Task, TaskId, TaskQuery, Unreadable, Verification,
 };
 
 /// The wall clock.
@@ -29,6 +29,7 @@ mod lines;
 mod probes;
 mod rules;
 mod scan;
+mod scan_found;
 mod scan_host;
 mod words;
 
@@ -51,6 +52,7 @@ pub use scan::{
     Advisories, FoundImage, ImageFiles, ImageReader, Progress, ReadLimits, ScanError, Scanner,
     ScannerReport, VulnerabilityDatabase, Want, WantedFiles,
 };
+pub use scan_found::{Documents, Found, PartFound};
 pub use scan_host::*;
 pub use words::{of_connection, of_tls, sha256, words};
 
@@ -72,6 +74,8 @@ pub enum Cadence {
     ContainerCycle,
     /// The health check, 2 min by default.
     HealthCheck,
+    /// The security scan, hourly by default. Full readings of everything leave it out, since it reads much.
+    SecurityScan,
 }
 
 /// What a reading covers.
@@ -100,6 +104,8 @@ pub struct Observation {
     pub versions: BTreeMap<String, String>,
     /// Something looks wrong and wants confirmation sooner than the schedule would bring it.
     pub recheck_in: Option<Duration>,
+    /// What a part of the security scan found, where this is one.
+    pub security: Option<Box<PartFound>>,
 }
 
 /// Why a source could not be read.
@@ -537,6 +543,21 @@ pub trait Archive: Send + Sync + 'static {
     ) -> Result<Vec<Message>, StoreError>;
     /// The last question of a conversation.
     async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError>;
+    /// Where a node's security stood after each reading since then, oldest first; at most one for each hour, its last.
+    async fn security_since(
+        &self,
+        node: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, SecuritySummary)>, StoreError>;
+    /// Where it stood after the last reading from `since` on and before `before`.
+    async fn security_within(
+        &self,
+        node: &str,
+        since: Timestamp,
+        before: Timestamp,
+    ) -> Result<Option<SecuritySummary>, StoreError>;
+    /// A node's last daily summary.
+    async fn last_security_day(&self, node: &str) -> Result<Option<SecurityDay>, StoreError>;
 }
 
 /// Shown in logs; never its content.

@@ -27,7 +27,7 @@ use crate::{
     config::{self, Config, Inputs, Watcher},
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
     integrations::{docker, host, http, mcp, network, postgres, tls},
-    ports::{Archive, Clock, Pattern, Probes, Rule, Store, StoreError},
+    ports::{Archive, Clock, Documents, Pattern, Probes, Rule, Store, StoreError},
     server::{self, Tls, Tokens, Web},
     store,
 };
@@ -195,6 +195,7 @@ async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Starte
         store: Arc::clone(&store) as Arc<dyn Store>,
         advisor,
         archive: Arc::clone(&store) as Arc<dyn Archive>,
+        documents: Arc::clone(&store) as Arc<dyn Documents>,
         model_calls,
         rules,
         patterns,

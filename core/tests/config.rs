@@ -174,6 +174,7 @@ fn the_example_in_full_shows_the_built_in_values_but_for_its_examples() {
             "scripts.tidy.risk",
             "scripts.tidy.timeout",
             "security.authentication.patterns",
+            "security.certificates.renew",
             "security.vulnerabilities.known_exploited_file",
             "security.vulnerabilities.offline_directory",
             "security.vulnerabilities.program",

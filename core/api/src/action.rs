@@ -1,191 +1,10 @@
 //! Actions: typed changes to the world. There is no other way for Steward to change anything.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ResourceId, ResourceKind, tagged::tagged};
-
-/// How much an action can hurt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Risk {
-    /// Can be repeated or comes back by itself; touches one resource that already fails, or only what is unused.
-    Low,
-    /// Touches something that works, or removes what can be made again with effort.
-    Medium,
-    /// Can lose data or take many things down. Always asks.
-    High,
-}
-
-impl Risk {
-    /// The word used on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-impl fmt::Display for Risk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// What a task is about, for grouping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TaskType {
-    /// Brings something back.
-    Healing,
-    /// Changes how much something may use.
-    ResourceOptimization,
-    /// Frees space.
-    Cleanup,
-    /// Runs a script of the operator's.
-    Script,
-}
-
-impl fmt::Display for TaskType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Healing => "healing",
-            Self::ResourceOptimization => "resource_optimization",
-            Self::Cleanup => "cleanup",
-            Self::Script => "script",
-        })
-    }
-}
-
-/// The name of an action without its arguments, as used in the configuration, in diagnoses and in the record of remedies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[allow(
-    missing_docs,
-    reason = "each is the name of the variant of `Action` documented below"
-)]
-pub enum ActionName {
-    StartContainer,
-    RestartContainer,
-    StopContainer,
-    ClearTmp,
-    ResetConnections,
-    SetLimits,
-    PruneDanglingImages,
-    PruneBuildCache,
-    PruneStoppedContainers,
-    PruneUnusedImages,
-    PruneUnusedVolumes,
-    VacuumSystemdJournal,
-    RestartUnit,
-    RestartDockerDaemon,
-    RunScript,
-}
-
-impl ActionName {
-    /// Every action.
-    pub const ALL: [Self; 15] = [
-        Self::StartContainer,
-        Self::RestartContainer,
-        Self::StopContainer,
-        Self::ClearTmp,
-        Self::ResetConnections,
-        Self::SetLimits,
-        Self::PruneDanglingImages,
-        Self::PruneBuildCache,
-        Self::PruneStoppedContainers,
-        Self::PruneUnusedImages,
-        Self::PruneUnusedVolumes,
-        Self::VacuumSystemdJournal,
-        Self::RestartUnit,
-        Self::RestartDockerDaemon,
-        Self::RunScript,
-    ];
-
-    /// The word used on the wire and in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StartContainer => "start_container",
-            Self::RestartContainer => "restart_container",
-            Self::StopContainer => "stop_container",
-            Self::ClearTmp => "clear_tmp",
-            Self::ResetConnections => "reset_connections",
-            Self::SetLimits => "set_limits",
-            Self::PruneDanglingImages => "prune_dangling_images",
-            Self::PruneBuildCache => "prune_build_cache",
-            Self::PruneStoppedContainers => "prune_stopped_containers",
-            Self::PruneUnusedImages => "prune_unused_images",
-            Self::PruneUnusedVolumes => "prune_unused_volumes",
-            Self::VacuumSystemdJournal => "vacuum_systemd_journal",
-            Self::RestartUnit => "restart_unit",
-            Self::RestartDockerDaemon => "restart_docker_daemon",
-            Self::RunScript => "run_script",
-        }
-    }
-
-    /// How much the action can hurt by itself. A policy can treat it as riskier, never as less risky. A script's risk comes from
-    /// the configuration; here stands the default.
-    pub const fn risk(self) -> Risk {
-        match self {
-            Self::StartContainer
-            | Self::RestartContainer
-            | Self::ClearTmp
-            | Self::PruneDanglingImages
-            | Self::PruneBuildCache => Risk::Low,
-            // Vacuuming removes log lines for good; a reset restarts things that work; limits can starve.
-            Self::StopContainer
-            | Self::ResetConnections
-            | Self::SetLimits
-            | Self::PruneStoppedContainers
-            | Self::VacuumSystemdJournal
-            | Self::RestartUnit => Risk::Medium,
-            Self::PruneUnusedImages
-            | Self::PruneUnusedVolumes
-            | Self::RestartDockerDaemon
-            | Self::RunScript => Risk::High,
-        }
-    }
-
-    /// Whether the action ends or restarts something, and so counts against the restart limit of its resource.
-    pub const fn is_restart(self) -> bool {
-        matches!(
-            self,
-            Self::StartContainer
-                | Self::RestartContainer
-                | Self::ResetConnections
-                | Self::RestartUnit
-                | Self::RestartDockerDaemon
-        )
-    }
-}
-
-impl fmt::Display for ActionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for ActionName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.iter().map(|name| name.as_str()).collect();
-                format!(
-                    "`{text}` is not an action: it should be one of {}",
-                    known.join(", ")
-                )
-            })
-    }
-}
+use crate::{ActionName, ResourceId, ResourceKind, Risk, TaskType, tagged::tagged};
 
 /// A container as an action addresses it: by name for people, by engine id so that a recreated one is not mistaken for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -317,6 +136,79 @@ pub enum Action as "Action" by "type" {
         /// Its risk, as configured.
         risk: Risk,
     },
+    /// Pulls a container's image and makes the container anew from it, with the same configuration. The one before is kept, stopped, under
+    /// another name.
+    UpdateImage {
+        /// Which, as it is now.
+        container: ContainerRef,
+        /// The image as it is named.
+        image: String,
+        /// The engine's id of the image that it runs now.
+        from_image_id: String,
+        /// Seconds between the stop signal and the kill.
+        grace_seconds: u32,
+    },
+    /// Makes a container anew that publishes a port on this machine alone (127.0.0.1). The one before is kept, as for an update.
+    BindPort {
+        /// Which, as it is now.
+        container: ContainerRef,
+        /// `tcp` or `udp`.
+        transport: String,
+        /// The port of the host.
+        port: u16,
+        /// Seconds between the stop signal and the kill.
+        grace_seconds: u32,
+    },
+    /// Makes a container anew that does not publish a port. The one before is kept, as for an update.
+    ClosePort {
+        /// Which, as it is now.
+        container: ContainerRef,
+        /// `tcp` or `udp`.
+        transport: String,
+        /// The port of the host.
+        port: u16,
+        /// Seconds between the stop signal and the kill.
+        grace_seconds: u32,
+    },
+    /// Puts a container that was kept back in the place of the one that was made anew from it, which is removed.
+    RestorePrevious {
+        /// The one that was kept, by the name that it had.
+        container: ContainerRef,
+        /// Seconds between the stop signal and the kill.
+        grace_seconds: u32,
+    },
+    /// Removes a container that was kept while another took its place. Its volumes stay.
+    RemovePrevious {
+        /// The one that was kept, by the name that it had.
+        container: ContainerRef,
+    },
+    /// Runs the configured script that renews a certificate.
+    RenewCertificate {
+        /// Which.
+        certificate: ResourceId,
+        /// The script's name in the allow-list.
+        script: String,
+        /// Its risk, as configured.
+        risk: Risk,
+    },
+    /// Drops what an address sends to this host, for a while.
+    BlockAddress {
+        /// On which host.
+        host: ResourceId,
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        address: std::net::IpAddr,
+        /// For how many minutes; then the block ends by itself.
+        minutes: u32,
+    },
+    /// Ends the block of an address.
+    UnblockAddress {
+        /// On which host.
+        host: ResourceId,
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        address: std::net::IpAddr,
+    },
 }
 }
 
@@ -339,13 +231,21 @@ impl Action {
             Self::RestartUnit { .. } => ActionName::RestartUnit,
             Self::RestartDockerDaemon { .. } => ActionName::RestartDockerDaemon,
             Self::RunScript { .. } => ActionName::RunScript,
+            Self::UpdateImage { .. } => ActionName::UpdateImage,
+            Self::BindPort { .. } => ActionName::BindPort,
+            Self::ClosePort { .. } => ActionName::ClosePort,
+            Self::RestorePrevious { .. } => ActionName::RestorePrevious,
+            Self::RemovePrevious { .. } => ActionName::RemovePrevious,
+            Self::RenewCertificate { .. } => ActionName::RenewCertificate,
+            Self::BlockAddress { .. } => ActionName::BlockAddress,
+            Self::UnblockAddress { .. } => ActionName::UnblockAddress,
         }
     }
 
     /// How much it can hurt.
     pub const fn risk(&self) -> Risk {
         match self {
-            Self::RunScript { risk, .. } => *risk,
+            Self::RunScript { risk, .. } | Self::RenewCertificate { risk, .. } => *risk,
             other => other.name().risk(),
         }
     }
@@ -358,14 +258,23 @@ impl Action {
             | Self::StopContainer { container, .. }
             | Self::ClearTmp { container, .. }
             | Self::ResetConnections { container, .. }
-            | Self::SetLimits { container, .. } => &container.resource,
+            | Self::SetLimits { container, .. }
+            | Self::UpdateImage { container, .. }
+            | Self::BindPort { container, .. }
+            | Self::ClosePort { container, .. }
+            | Self::RestorePrevious { container, .. }
+            | Self::RemovePrevious { container } => &container.resource,
             Self::PruneDanglingImages { engine }
             | Self::PruneBuildCache { engine }
             | Self::PruneStoppedContainers { engine, .. }
             | Self::PruneUnusedImages { engine }
             | Self::PruneUnusedVolumes { engine }
             | Self::RestartDockerDaemon { engine } => engine,
-            Self::VacuumSystemdJournal { host, .. } | Self::RunScript { host, .. } => host,
+            Self::VacuumSystemdJournal { host, .. }
+            | Self::RunScript { host, .. }
+            | Self::BlockAddress { host, .. }
+            | Self::UnblockAddress { host, .. } => host,
+            Self::RenewCertificate { certificate, .. } => certificate,
             Self::RestartUnit { unit } => unit,
         }
     }
@@ -397,6 +306,14 @@ impl Action {
             | Self::PruneUnusedVolumes { .. }
             | Self::VacuumSystemdJournal { .. } => TaskType::Cleanup,
             Self::RunScript { .. } => TaskType::Script,
+            Self::UpdateImage { .. }
+            | Self::BindPort { .. }
+            | Self::ClosePort { .. }
+            | Self::RestorePrevious { .. }
+            | Self::RemovePrevious { .. }
+            | Self::RenewCertificate { .. }
+            | Self::BlockAddress { .. }
+            | Self::UnblockAddress { .. } => TaskType::Security,
         }
     }
 }
@@ -498,7 +415,73 @@ impl fmt::Display for Action {
             Self::RunScript { script, .. } => {
                 write!(f, "Run the script {script} from the configuration")
             }
+            Self::UpdateImage {
+                container, image, ..
+            } => write!(
+                f,
+                "Pull {image} and make {} anew from it, keeping the one before until it is well",
+                container.name()
+            ),
+            Self::BindPort {
+                container,
+                transport,
+                port,
+                ..
+            } => write!(
+                f,
+                "Make {} anew with port {port}/{transport} on this machine alone (127.0.0.1), keeping the one before until it is well",
+                container.name()
+            ),
+            Self::ClosePort {
+                container,
+                transport,
+                port,
+                ..
+            } => write!(
+                f,
+                "Make {} anew without the published port {port}/{transport}, keeping the one before until it is well",
+                container.name()
+            ),
+            Self::RestorePrevious { container, .. } => {
+                write!(f, "Put {} back as it was before", container.name())
+            }
+            Self::RemovePrevious { container } => write!(
+                f,
+                "Remove the {} that was kept from before; its volumes stay",
+                container.name()
+            ),
+            Self::RenewCertificate {
+                certificate,
+                script,
+                ..
+            } => write!(
+                f,
+                "Renew the certificate {} by the script {script} from the configuration",
+                certificate.short()
+            ),
+            Self::BlockAddress {
+                host,
+                address,
+                minutes,
+            } => write!(
+                f,
+                "Drop what {address} sends to {} for {}",
+                host.short(),
+                minutes_in_words(*minutes)
+            ),
+            Self::UnblockAddress { host, address } => {
+                write!(f, "End the block of {address} on {}", host.short())
+            }
         }
+    }
+}
+
+fn minutes_in_words(minutes: u32) -> String {
+    match minutes {
+        60 => "1 hour".to_owned(),
+        _ if minutes > 0 && minutes.is_multiple_of(60) => format!("{} hours", minutes / 60),
+        1 => "1 minute".to_owned(),
+        _ => format!("{minutes} minutes"),
     }
 }
 

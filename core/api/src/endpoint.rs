@@ -150,6 +150,14 @@ endpoints! {
     GetContainerMetrics = Get "/monitor/metrics/container/{name}", Some(Role::Viewer), Nothing => ContainerMetrics, refuses ContainerNotFound StoreUnavailable;
     /// The history of one metric of one resource.
     GetMetrics = Get "/api/metrics", Some(Role::Viewer), MetricQuery => MetricSeries, refuses ResourceNotFound StoreUnavailable;
+    /// The security of what is looked after in numbers. What was never read is null.
+    GetSecuritySummary = Get "/api/security/summary", Some(Role::Viewer), Nothing => SecuritySummary;
+    /// All that the last security scans found: the score with its deductions, vulnerabilities, certificates, attempts to sign in, ports, risks.
+    GetSecurity = Get "/api/security", Some(Role::Viewer), Nothing => SecurityReport, refuses StoreUnavailable;
+    /// Has parts of the security scan read now; all, where none is named.
+    ScanSecurity = Post "/api/security/scan", Some(Role::Operator), ScanRequest => Accepted, refuses NothingToDo;
+    /// Takes a person's word that a port is to be open.
+    AcceptPort = Post "/api/security/ports/accept", Some(Role::Operator), AcceptPortRequest => Accepted, refuses NothingToDo StoreUnavailable;
     /// The autonomy in force.
     GetAutonomy = Get "/api/autonomy", Some(Role::Viewer), Nothing => AutonomyReply;
     /// Changes the autonomy until the configuration changes or the agent is started anew.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionName, Autonomy, Channel, Conversation, ErrorCode, Health, Incident, Message, ModelCall,
-    Problem, RemedyRecord, ResourceId, Role, SignInBy, Task, TaskId, tagged::tagged,
+    Problem, RemedyRecord, ResourceId, Role, ScanPart, SecurityDay, SecuritySummary, SignInBy,
+    Task, TaskId, tagged::tagged,
 };
 
 /// What changed about an incident.
@@ -248,6 +249,25 @@ pub enum Event as "Event" by "type" {
         /// The message.
         message: Box<Message>,
     },
+    /// A part of the security scan was read.
+    SecurityScanned {
+        /// Which.
+        part: ScanPart,
+        /// Where everything stands after it.
+        summary: Box<SecuritySummary>,
+    },
+    /// A person said that a port is to be open.
+    PortAccepted {
+        /// Which.
+        port: ResourceId,
+        /// The identity of the token.
+        by: String,
+    },
+    /// A day's security in short.
+    SecurityDay {
+        /// The day.
+        day: Box<SecurityDay>,
+    },
 }
 }
 
@@ -275,6 +295,9 @@ impl Event {
             Self::SignedIn { .. } => "signed_in",
             Self::ModelCalled { .. } => "model_called",
             Self::MessageSent { .. } => "message_sent",
+            Self::SecurityScanned { .. } => "security_scanned",
+            Self::PortAccepted { .. } => "port_accepted",
+            Self::SecurityDay { .. } => "security_day",
         }
     }
 
@@ -285,7 +308,8 @@ impl Event {
             | Self::ResourceGone { resource }
             | Self::ActionIntended { resource, .. }
             | Self::ActionConcluded { resource, .. }
-            | Self::RemedyLearned { resource, .. } => Some(resource),
+            | Self::RemedyLearned { resource, .. }
+            | Self::PortAccepted { port: resource, .. } => Some(resource),
             Self::IncidentChanged { incident, .. } => Some(&incident.resource),
             Self::TaskChanged { task, .. } => Some(&task.resource),
             _ => None,

@@ -83,11 +83,25 @@ pub enum Problem {
     McpServerUnreachable,
     /// A server of the Model Context Protocol answers, but can't list its tools.
     McpToolsFailing,
+    /// An image that runs has a critical vulnerability, or one that is known to be used in attacks.
+    CriticalVulnerability,
+    /// A certificate is over.
+    CertificateExpired,
+    /// A certificate ends soon.
+    CertificateExpiring,
+    /// A certificate is for another name, not valid yet, or its key is weak.
+    CertificateFaulty,
+    /// Failed attempts to sign in look like an attack.
+    SignInAttack,
+    /// Somebody signed in after many failed attempts.
+    SignInAfterFailures,
+    /// A port is open to other machines and not expected.
+    UnexpectedPort,
 }
 
 impl Problem {
     /// Every problem.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::DockerUnreachable,
         Self::ContainerStopped,
         Self::RestartLoop,
@@ -107,6 +121,13 @@ impl Problem {
         Self::OutsideUnreachable,
         Self::McpServerUnreachable,
         Self::McpToolsFailing,
+        Self::CriticalVulnerability,
+        Self::CertificateExpired,
+        Self::CertificateExpiring,
+        Self::CertificateFaulty,
+        Self::SignInAttack,
+        Self::SignInAfterFailures,
+        Self::UnexpectedPort,
     ];
 
     /// The word used on the wire and in the configuration.
@@ -131,6 +152,13 @@ impl Problem {
             Self::OutsideUnreachable => "outside_unreachable",
             Self::McpServerUnreachable => "mcp_server_unreachable",
             Self::McpToolsFailing => "mcp_tools_failing",
+            Self::CriticalVulnerability => "critical_vulnerability",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateExpiring => "certificate_expiring",
+            Self::CertificateFaulty => "certificate_faulty",
+            Self::SignInAttack => "sign_in_attack",
+            Self::SignInAfterFailures => "sign_in_after_failures",
+            Self::UnexpectedPort => "unexpected_port",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Compatibility: fields may be added (with `#[serde(default)]` where they are read back), never renamed or removed.
 
 mod action;
+mod action_name;
 mod advisor;
 mod container;
 mod conversation;
@@ -24,6 +25,7 @@ mod plan;
 mod problem;
 mod resource;
 mod security;
+mod security_facts;
 mod session;
 mod settings;
 mod tagged;
@@ -31,7 +33,8 @@ mod task;
 pub mod units;
 mod views;
 
-pub use action::{Action, ActionName, ContainerRef, Limits, Risk, TaskType};
+pub use action::{Action, ContainerRef, Limits};
+pub use action_name::{ActionName, Risk, TaskType};
 pub use advisor::*;
 pub use container::{
     ComposeRef, ContainerFacts, ContainerHealth, ContainerPort, ContainerStatus, Labels,
@@ -60,6 +63,7 @@ pub use resource::{
     ResourceKind, ServiceFacts, Unreadable,
 };
 pub use security::*;
+pub use security_facts::*;
 pub use session::{NewToken, NewTokenRequest, Session, SignInBy, SignInLink, SignInRequest};
 pub use settings::*;
 pub use task::{

@@ -56,6 +56,28 @@ pub enum Precondition as "Precondition" by "type" {
         /// Which.
         engine: ResourceId,
     },
+    /// A container that was kept is there under its other name, with another in its place that runs.
+    PreviousKept {
+        /// The name that it had.
+        resource: ResourceId,
+        /// The engine's full id of the one that was kept.
+        container_id: String,
+    },
+    /// The certificate is still the one that was seen.
+    CertificateIs {
+        /// Which.
+        certificate: ResourceId,
+        /// Its SHA-256, hexadecimal.
+        fingerprint: String,
+    },
+    /// The host can block addresses, and does not block this one.
+    AddressFree {
+        /// On which host.
+        host: ResourceId,
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        address: std::net::IpAddr,
+    },
     /// Nothing needs to hold; the action is safe at any time, or a person asked for it as it is.
     Nothing,
 }
@@ -116,6 +138,23 @@ pub enum Verification as "Verification" by "type" {
         engine: ResourceId,
         /// How many seconds to wait at most.
         within_seconds: u32,
+    },
+    /// The certificate is another one, which ends later.
+    CertificateRenewed {
+        /// Which.
+        certificate: ResourceId,
+        /// When the one before ends or ended.
+        ended_at: jiff::Timestamp,
+        /// How many seconds to wait at most.
+        within_seconds: u32,
+    },
+    /// What the address sends is dropped.
+    AddressBlocked {
+        /// On which host.
+        host: ResourceId,
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        address: std::net::IpAddr,
     },
     /// The action reports what it did (bytes freed, exit code 0), and there is nothing further to observe.
     ByReport,

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerFacts, Metric, tagged::tagged};
+use crate::{
+    CertificateFacts, ContainerFacts, ImageFacts, Metric, PortFacts, SignInFacts, tagged::tagged,
+};
 
 /// The kind of a [`Resource`]; the middle part of its [`ResourceId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,11 +32,19 @@ pub enum ResourceKind {
     Database,
     /// A server of the Model Context Protocol, which offers tools to models.
     McpServer,
+    /// An image that containers run; its name is the one by which they name it.
+    Image,
+    /// A certificate where it was found; its name is `host:port` or the file.
+    Certificate,
+    /// Signing in at one service; its name is the service's, such as `sshd`, or the container's.
+    SignIn,
+    /// A port of the host that is open to other machines; its name is such as `8080/tcp`.
+    Port,
 }
 
 impl ResourceKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Host,
         Self::Engine,
         Self::Container,
@@ -44,6 +54,10 @@ impl ResourceKind {
         Self::Service,
         Self::Database,
         Self::McpServer,
+        Self::Image,
+        Self::Certificate,
+        Self::SignIn,
+        Self::Port,
     ];
 
     /// The word used in ids and on the wire.
@@ -58,6 +72,10 @@ impl ResourceKind {
             Self::Service => "service",
             Self::Database => "database",
             Self::McpServer => "mcp_server",
+            Self::Image => "image",
+            Self::Certificate => "certificate",
+            Self::SignIn => "sign_in",
+            Self::Port => "port",
         }
     }
 }
@@ -88,7 +106,7 @@ pub enum IdError {
     Shape(String),
     /// The middle part is no known kind.
     #[error(
-        "`{0}` is not a kind of resource: it should be one of host, engine, container, disk, unit, network, service, database, mcp_server"
+        "`{0}` is not a kind of resource: it should be one of host, engine, container, disk, unit, network, service, database, mcp_server, image, certificate, sign_in, port"
     )]
     Kind(String),
 }
@@ -188,7 +206,7 @@ impl utoipa::PartialSchema for ResourceId {
                 "node/kind/name, such as atlas/container/nginx; atlas/host for the host",
             ))
             .pattern(Some(
-                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database|mcp_server)/[\s\S]+)$",
+                r"^[^/]+/(host/?|(engine|container|disk|unit|network|service|database|mcp_server|image|certificate|sign_in|port)/[\s\S]+)$",
             ))
             .into()
     }
@@ -326,6 +344,14 @@ pub enum Facts as "Facts" by "kind" {
     Database(DatabaseFacts),
     /// A server of the Model Context Protocol.
     McpServer(McpServerFacts),
+    /// An image.
+    Image(Box<ImageFacts>),
+    /// A certificate.
+    Certificate(Box<CertificateFacts>),
+    /// Signing in at a service.
+    SignIn(Box<SignInFacts>),
+    /// A port.
+    Port(PortFacts),
 }
 }
 

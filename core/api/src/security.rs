@@ -55,6 +55,9 @@ pub struct PartState {
     /// When what is shown of it was read; absent where it never was.
     #[serde(default)]
     pub read_at: Option<Timestamp>,
+    /// When it is read next by itself; absent where that is not known.
+    #[serde(default)]
+    pub next_at: Option<Timestamp>,
     /// What could not be read in its last run, each in words with what to do; empty where all was.
     #[serde(default)]
     pub gaps: Vec<String>,
@@ -428,6 +431,9 @@ pub struct Deduction {
     pub spared: u32,
     /// Whose it is.
     pub resource: ResourceId,
+    /// The image, certificate, service or port itself, which has the incident; absent where it is not known by itself.
+    #[serde(default)]
+    pub about: Option<ResourceId>,
     /// What is wrong, one sentence.
     pub what: String,
     /// What it rests on.
@@ -468,7 +474,7 @@ pub struct ScorePoint {
 }
 
 /// All that the last scans found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SecurityReport {
     /// The node.
@@ -478,12 +484,6 @@ pub struct SecurityReport {
     pub score: Option<SecurityScore>,
     /// How each part's last run went.
     pub parts: Vec<PartState>,
-    /// Whether a scan is at work.
-    #[serde(default)]
-    pub scanning: bool,
-    /// When the next scan is due.
-    #[serde(default)]
-    pub next_at: Option<Timestamp>,
     /// Vulnerabilities by image.
     pub images: Vec<ImageScan>,
     /// Certificates, the first to end first.
@@ -496,26 +496,63 @@ pub struct SecurityReport {
     pub risks: Vec<ConfigurationRisk>,
     /// The score over the last 30 days, oldest first.
     pub trend: Vec<ScorePoint>,
+    /// The last daily summary.
+    #[serde(default)]
+    pub day: Option<SecurityDay>,
+}
+
+/// A day's security in short, as it stood at the day's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SecurityDay {
+    /// The day, in the time zone of the agent's host: `2026-03-01`.
+    pub day: String,
+    /// What matters, in one line.
+    pub title: String,
+    /// The numbers, a line each.
+    pub lines: Vec<String>,
+    /// The numbers themselves.
+    pub summary: SecuritySummary,
+}
+
+/// Which parts of the security scan are to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScanRequest {
+    /// Which; all, where none is named.
+    #[serde(default)]
+    pub parts: Vec<ScanPart>,
+}
+
+/// A port that is to be open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AcceptPortRequest {
+    /// The port's resource, such as `atlas/port/8080/tcp`.
+    pub port: ResourceId,
 }
 
 /// What `/api/security/summary` promises.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SecuritySummary {
     /// Vulnerabilities found, each once for each image.
     pub vulnerabilities_found: u64,
-    /// Containers with at least one.
-    pub vulnerable_containers: u64,
+    /// Names of the containers with at least one, in order.
+    pub vulnerable_containers: Vec<String>,
     /// Certificates that end within the warning time.
     pub certificates_expiring: u64,
     /// Certificates that are over.
     pub certificates_expired: u64,
     /// Failed attempts to sign in within the last day.
     pub failed_logins: u64,
-    /// Sources of attempts that look like an attack.
-    pub suspicious_authentication: u64,
-    /// Ports open to other machines.
-    pub open_ports: u64,
+    /// Whether any source of attempts looks like an attack.
+    pub suspicious_authentication: bool,
+    /// How many sources of attempts look like an attack.
+    #[serde(default)]
+    pub suspicious_sources: u64,
+    /// Ports open to other machines, in order.
+    pub open_ports: Vec<u16>,
     /// The score, 0–100; absent while it is not known.
     pub security_score: Option<u8>,
     /// Its level; absent while it is not known.

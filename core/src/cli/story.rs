@@ -205,6 +205,22 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
                 conversation.id, message.from, message.to, message.kind
             ),
         ),
+        Event::SecurityScanned { part, summary } => {
+            let score = summary
+                .security_score
+                .map_or_else(|| "not known".to_owned(), |score| format!("{score} of 100"));
+            (
+                "◎",
+                Tone::Quiet,
+                format!("security: {} read; the score is {score}", part.as_str()),
+            )
+        }
+        Event::PortAccepted { port, by } => (
+            "◎",
+            Tone::Strong,
+            format!("port {} is expected from now on, says {by}", port.short()),
+        ),
+        Event::SecurityDay { day } => ("◎", Tone::Strong, day.title.clone()),
         Event::SignedIn {
             identity,
             role,
@@ -360,6 +376,18 @@ fn precondition_words(precondition: &Precondition) -> String {
         Precondition::UnitFailed { unit } => format!("{} is failed", unit.short()),
         Precondition::EngineAnswers { engine } => format!("{engine} answers"),
         Precondition::EngineSilent { engine } => format!("{engine} does not answer"),
+        Precondition::PreviousKept { resource, .. } => {
+            format!(
+                "the {} from before is kept and another runs in its place",
+                resource.short()
+            )
+        }
+        Precondition::CertificateIs { certificate, .. } => {
+            format!("{} still shows the same certificate", certificate.short())
+        }
+        Precondition::AddressFree { address, .. } => {
+            format!("this host can block addresses and does not block {address}")
+        }
         Precondition::Nothing => "always: it is safe at any time".to_owned(),
     }
 }
@@ -405,6 +433,15 @@ fn verification_words(verification: &Verification) -> String {
             engine,
             within_seconds,
         } => format!("{engine} answers, within {within_seconds} s"),
+        Verification::CertificateRenewed {
+            certificate,
+            ended_at,
+            within_seconds,
+        } => format!(
+            "{} shows one that ends after {ended_at:.0}, within {within_seconds} s",
+            certificate.short()
+        ),
+        Verification::AddressBlocked { address, .. } => format!("{address} is blocked"),
         Verification::ByReport => "it reports what it did".to_owned(),
     }
 }

@@ -32,7 +32,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use steward_api::{Problem, ResourceId, SettingGroup};
+use steward_api::{ActionName, Problem, ResourceId, SettingGroup};
 
 pub use advisor::{Advisor, BUILT_IN_SPECIALISTS, Model, Privacy, Specialist, WhenToDiagnose};
 pub use edit::{OnDisk, Revision, WriteError, revise, value_from_text};
@@ -250,12 +250,22 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// The strategy for a problem: the configured one, else the built-in one (see [`default_strategy`]).
+    /// The strategy for a problem: the configured one, else the built-in one (see [`default_strategy`]). Certificates are
+    /// renewed where a script for that is configured.
     pub fn strategy(&self, problem: Problem) -> Vec<StrategyStep> {
-        self.strategies
-            .get(&problem)
-            .cloned()
-            .unwrap_or_else(|| default_strategy(problem))
+        self.strategies.get(&problem).cloned().unwrap_or_else(|| {
+            match (problem, &self.security.certificates.renew) {
+                (Problem::CertificateExpired | Problem::CertificateExpiring, Some(_)) => {
+                    vec![StrategyStep {
+                        action: ActionName::RenewCertificate,
+                        script: None,
+                        attempts: 1,
+                        back_off: Span::from_hours(1),
+                    }]
+                }
+                _ => default_strategy(problem),
+            }
+        })
     }
 
     /// The host's own id.

@@ -191,6 +191,11 @@ pub fn default_strategy(problem: Problem) -> Vec<StrategyStep> {
         ],
         Problem::UnitFailed => vec![step(ActionName::RestartUnit, 2, 30)],
         Problem::DockerUnreachable => vec![step(ActionName::RestartDockerDaemon, 1, 60)],
+        Problem::CriticalVulnerability => vec![step(ActionName::UpdateImage, 1, 60)],
+        Problem::SignInAttack | Problem::SignInAfterFailures => {
+            vec![step(ActionName::BlockAddress, 1, 60)]
+        }
+        Problem::UnexpectedPort => vec![step(ActionName::BindPort, 1, 60)],
         // A loop is not helped by one more restart; the rest can only be helped from outside.
         Problem::RestartLoop
         | Problem::EndpointSlow
@@ -199,6 +204,10 @@ pub fn default_strategy(problem: Problem) -> Vec<StrategyStep> {
         | Problem::DnsUnreachable
         | Problem::OutsideUnreachable
         | Problem::McpServerUnreachable
-        | Problem::McpToolsFailing => Vec::new(),
+        | Problem::McpToolsFailing
+        // Renewing needs a script of the operator's; see `Config::strategy`.
+        | Problem::CertificateExpired
+        | Problem::CertificateExpiring
+        | Problem::CertificateFaulty => Vec::new(),
     }
 }

@@ -241,6 +241,13 @@ impl Rules<'_> {
 
     fn scripts(&mut self, config: &Config) {
         let known = known_scripts(config);
+        if let Some(script) = &config.security.certificates.renew
+            && !config.scripts.contains_key(script)
+        {
+            self.blame(&["security.certificates.renew"], |_| {
+                (format!("there is no script \"{script}\""), known.clone())
+            });
+        }
         for (problem, steps) in &config.strategies {
             for (index, step) in steps.iter().enumerate() {
                 let step_key = format!("strategies.{problem}[{index}]");

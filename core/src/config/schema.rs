@@ -93,7 +93,7 @@ pub(super) const MINUTE: Span = Span::from_mins(1);
 pub(super) const HOUR: Span = Span::from_hours(1);
 pub(super) const DAY: Span = Span::from_hours(24);
 pub(super) const YEAR: Span = Span::from_hours(24 * 366);
-const NAME: Kind = Kind::Text(text::NAME);
+pub(super) const NAME: Kind = Kind::Text(text::NAME);
 const PATTERN: Kind = Kind::Text(text::PATTERN);
 const AUTONOMY: Kind = Kind::Word("a level of autonomy", autonomies);
 

@@ -24,6 +24,8 @@ impl Board {
             sources: Vec::new(),
             schedules: Vec::new(),
             versions: BTreeMap::new(),
+            security: Arc::default(),
+            security_summary: Arc::default(),
             active_incidents: Vec::new(),
             open_tasks: Vec::new(),
             store_error: None,

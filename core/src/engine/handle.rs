@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use steward_api::{
     ApproveRequest, AskRequest, Autonomy, Channel, ChooseRequest, ConversationId, Envelope,
     Incident, IncidentId, LogTail, Offers, ProblemDetails, Progress, RejectRequest, Resource,
-    ResourceId, Role, Said, SayRequest, ScheduleStatus, SignInBy, SourceStatus, Specialist, Task,
-    TaskId, Unreadable,
+    ResourceId, Role, Said, SayRequest, ScanPart, ScheduleStatus, SecurityReport, SecuritySummary,
+    SignInBy, SourceStatus, Specialist, Task, TaskId, Unreadable,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -52,6 +52,10 @@ pub struct View {
     pub schedules: Vec<ScheduleStatus>,
     /// Versions of what is looked after.
     pub versions: BTreeMap<String, String>,
+    /// What the security scans found; without the trend, which the archive has.
+    pub security: Arc<SecurityReport>,
+    /// The same in numbers.
+    pub security_summary: Arc<SecuritySummary>,
     /// Incidents that are not over.
     pub active_incidents: Vec<Arc<Incident>>,
     /// Tasks that are not over, most urgent first.
@@ -170,6 +174,16 @@ pub(crate) enum Request {
         config: Box<Config>,
         by: String,
         reply: oneshot::Sender<()>,
+    },
+    ScanSecurity {
+        parts: Vec<ScanPart>,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Vec<ScanPart>, ProblemDetails>>,
+    },
+    AcceptPort {
+        port: ResourceId,
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), ProblemDetails>>,
     },
     /// Read everything now instead of at the next tick.
     Refresh,
@@ -452,6 +466,40 @@ impl Handle {
             }
         }
         specialists
+    }
+
+    /// Has parts of the security scan read now; all that the agent scans, where none is named. Says which. What is found comes as events.
+    ///
+    /// # Errors
+    /// `forbidden`; `nothing_to_do` where one of them is not scanned here.
+    pub async fn scan_security(
+        &self,
+        parts: Vec<ScanPart>,
+        caller: Caller,
+    ) -> Result<Vec<ScanPart>, ProblemDetails> {
+        self.ask(|reply| Request::ScanSecurity {
+            parts,
+            caller,
+            reply,
+        })
+        .await?
+    }
+
+    /// Takes a person's word that a port is to be open.
+    ///
+    /// # Errors
+    /// `forbidden`, `nothing_to_do` where it is not open or expected already, `store_unavailable`; nothing changes.
+    pub async fn accept_port(
+        &self,
+        port: ResourceId,
+        caller: Caller,
+    ) -> Result<(), ProblemDetails> {
+        self.ask(|reply| Request::AcceptPort {
+            port,
+            caller,
+            reply,
+        })
+        .await?
     }
 
     /// Whoever asks language models.

@@ -63,8 +63,12 @@ impl State {
                     observation.resources.push(representative);
                 }
                 self.source_failures.remove(&name);
+                let found = observation.security.take();
                 let absorbed = self.world.absorb(observation, began_at);
                 self.samples.extend(absorbed.samples);
+                if let Some(found) = found {
+                    self.scanned(*found, now).await;
+                }
                 (
                     absorbed.changed,
                     absorbed.gone,
@@ -77,6 +81,9 @@ impl State {
                 let is_down = *failures >= SOURCE_FAILURES;
                 let text = error.to_string();
                 tracing::debug!(source = name, error = text, "a source could not be read");
+                if let Some(part) = crate::security::part_of(&name) {
+                    self.scan_failed(part, &text);
+                }
                 let representative = source.representative(Some(&error), now);
                 let spare = representative.as_ref().map(|resource| resource.id.clone());
                 let mut changed = self.world.lose_source(&name, now, &text, spare.as_ref());
@@ -94,6 +101,7 @@ impl State {
                         }],
                         versions: Default::default(),
                         recheck_in: None,
+                        security: None,
                     };
                     self.world.absorb(reading, now);
                 }

@@ -16,6 +16,7 @@ mod ledger;
 pub mod metrics;
 pub(crate) mod progress;
 mod requests;
+mod security;
 mod settings;
 mod sources;
 mod startup;
@@ -37,8 +38,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     ports::{
-        Actuator, Advisor, Archive, Clock, FinishedCall, Pattern, Probes, Rule, Source, Store,
-        StoreError,
+        Actuator, Advisor, Archive, Clock, Documents, FinishedCall, Pattern, Probes, Rule, Source,
+        Store, StoreError,
     },
 };
 
@@ -82,6 +83,8 @@ pub struct Parts {
     pub advisor: Arc<dyn Advisor>,
     /// Where the texts of calls are kept.
     pub archive: Arc<dyn Archive>,
+    /// Where readings keep what those after them need.
+    pub documents: Arc<dyn Documents>,
     /// Calls of models that are over, to be journaled.
     pub model_calls: mpsc::UnboundedReceiver<FinishedCall>,
     /// The rules of all integrations.

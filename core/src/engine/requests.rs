@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::Config,
     flow::tasks::{TaskInput, takes_answer},
-    ports::{Reading, words},
+    ports::{Cadence, Reading, words},
 };
 
 type Reply<T> = oneshot::Sender<Result<T, ProblemDetails>>;
@@ -162,8 +162,26 @@ impl State {
                 let _ = reply.send(());
             }
             Request::LogTail { resource, reply } => self.log_tail(resource, reply),
+            Request::ScanSecurity {
+                parts,
+                caller,
+                reply,
+            } => {
+                let _ = reply.send(self.scan_security(parts, &caller));
+            }
+            Request::AcceptPort {
+                port,
+                caller,
+                reply,
+            } => {
+                let outcome = self.accept_port(&port, &caller).await;
+                let _ = reply.send(outcome);
+            }
             Request::Refresh => {
-                for running in &self.sources {
+                let cheap = |running: &&super::sources::Running| {
+                    running.source.cadence() != Cadence::SecurityScan
+                };
+                for running in self.sources.iter().filter(cheap) {
                     running.refresh();
                 }
             }

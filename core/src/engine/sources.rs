@@ -21,6 +21,9 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest wait after failures.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
+/// How long after its beginning an agent first scans for security by itself.
+const FIRST_SCAN_AFTER: Duration = Duration::from_secs(60);
+
 /// A source with its tasks.
 pub(super) struct Running {
     pub(super) source: Arc<dyn Source>,
@@ -41,6 +44,8 @@ pub(super) struct Keeper {
     pub(super) generation: u64,
     pub(super) source: Arc<dyn Source>,
     pub(super) schedules: Schedules,
+    /// How often security is scanned.
+    pub(super) scan_every: SignedDuration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stimuli: mpsc::Sender<Stimulus>,
     pub(super) stopping: CancellationToken,
@@ -73,13 +78,26 @@ impl Keeper {
         match self.source.cadence() {
             Cadence::ContainerCycle => self.schedules.container_cycle,
             Cadence::HealthCheck => self.schedules.health_check,
+            Cadence::SecurityScan => Schedule {
+                enabled: true,
+                every: self.scan_every,
+            },
         }
     }
 
     /// Reads the source on its schedule, when asked to, sooner after a failure, and fully on the full-monitoring schedule.
     async fn poll(self, refresh: Arc<Notify>) {
         let cycle = self.schedule();
-        let full = self.schedules.full_monitoring;
+        let mut full = self.schedules.full_monitoring;
+        if self.source.cadence() == Cadence::SecurityScan {
+            full.enabled = false;
+            // An agent that has just begun, perhaps with the machine, has better to do; and one that is begun again and again
+            // does not read everything each time.
+            tokio::select! {
+                () = tokio::time::sleep(FIRST_SCAN_AFTER) => {}
+                () = refresh.notified() => {}
+            }
+        }
         let every = std_duration(cycle.every);
         let full_every = std_duration(full.every);
         let mut failures = 0u32;

@@ -12,6 +12,7 @@ use super::{
     ledger::LoopLedger,
     metrics::{IncidentLabels, Metrics},
     progress::ProgressBoard,
+    security::Security,
     sources::Keeper,
     state::State,
     stimulus::Stimulus,
@@ -73,6 +74,8 @@ pub(super) async fn begin(parts: Parts, shared: Shared) -> Result<State, StoreEr
         config_changes: parts.config_changes,
         advisor: parts.advisor,
         archive: parts.archive,
+        documents: parts.documents,
+        security: Security::default(),
         model_calls: parts.model_calls,
         events,
         metrics,
@@ -192,6 +195,7 @@ impl State {
                     generation: self.generation,
                     source,
                     schedules: config.schedules.clone(),
+                    scan_every: config.security.scan_every,
                     clock: Arc::clone(&self.clock),
                     stimuli: self.stimuli.clone(),
                     stopping: self.sources_stopping.clone(),
@@ -201,7 +205,7 @@ impl State {
             })
             .collect();
         self.sources = running;
-        self.is_dirty = true;
+        self.reweigh();
     }
 
     /// Tasks that were under way at the last end are checked against the world; see [`State::begin_allowed`] for those that were

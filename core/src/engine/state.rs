@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Board, ConfigChange, MakeIntegrations, View, advice::Advising, handle::Request,
-    metrics::Metrics, progress::ProgressBoard, sources::Running, stimulus::Stimulus,
-    talk::Answering,
+    metrics::Metrics, progress::ProgressBoard, security::Security, sources::Running,
+    stimulus::Stimulus, talk::Answering,
 };
 use crate::{
     config::{Config, Schedule},
@@ -29,8 +29,8 @@ use crate::{
         learn::Records, observe::World,
     },
     ports::{
-        Advisor, Archive, Cadence, Clock, Depth, Fact, FinishedCall, Probes, Sample, Store,
-        StoreError, later, words,
+        Advisor, Archive, Cadence, Clock, Depth, Documents, Fact, FinishedCall, Probes, Sample,
+        Store, StoreError, later, words,
     },
 };
 
@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) config_changes: mpsc::Receiver<ConfigChange>,
     pub(super) advisor: Arc<dyn Advisor>,
     pub(super) archive: Arc<dyn Archive>,
+    pub(super) documents: Arc<dyn Documents>,
+    pub(super) security: Security,
     pub(super) model_calls: mpsc::UnboundedReceiver<FinishedCall>,
     pub(super) events: broadcast::Sender<Arc<Envelope>>,
     pub(super) metrics: Arc<Metrics>,
@@ -273,6 +275,7 @@ impl State {
             self.begin_allowed().await;
         }
         self.expire(now).await;
+        self.summarize_day(now).await;
         if !self.samples.is_empty() {
             self.record_samples();
         }
@@ -485,6 +488,8 @@ impl State {
             sources: self.source_status.values().cloned().collect(),
             schedules: self.schedules(),
             versions: self.world.versions().clone(),
+            security: self.security_report(),
+            security_summary: self.security.summary(),
             active_incidents,
             open_tasks,
             store_error: self.store_error.clone(),
@@ -495,10 +500,15 @@ impl State {
 
     fn schedules(&self) -> Vec<ScheduleStatus> {
         let schedules = &self.config.schedules;
+        let security = Schedule {
+            enabled: !self.config.security.parts.is_empty(),
+            every: self.config.security.scan_every,
+        };
         [
             ("container_cycle", schedules.container_cycle),
             ("full_monitoring", schedules.full_monitoring),
             ("health_check", schedules.health_check),
+            ("security_scan", security),
         ]
         .into_iter()
         .map(|(name, Schedule { enabled, every })| {
@@ -521,6 +531,7 @@ impl State {
         match cadence {
             Cadence::ContainerCycle => "container_cycle",
             Cadence::HealthCheck => "health_check",
+            Cadence::SecurityScan => "security_scan",
         }
     }
 

@@ -18,7 +18,12 @@ pub mod summary;
 pub mod sweep;
 pub mod versions;
 
+mod names;
 mod words;
+
+pub use names::{
+    ACCEPTED_PORTS, certificate_id, image_id, part_of, port_id, sign_in_id, source_name,
+};
 
 #[cfg(test)]
 mod tests;

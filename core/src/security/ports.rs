@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use steward_api::{OpenPort, Resource};
+use steward_api::{OpenPort, PortFacts, Resource};
 
 use super::authentication::is_local;
 use crate::{
@@ -113,6 +113,23 @@ impl PortMemory {
     /// Takes a person's word that a port is to be open.
     pub fn accept(&mut self, port: PortId, now: Timestamp) {
         self.accepted.insert(port, now);
+    }
+
+    /// Takes it for a port as it is known as a resource, on each of its addresses.
+    pub fn accept_facts(&mut self, facts: &PortFacts, now: Timestamp) {
+        for address in &facts.addresses {
+            let address = if address.is_unspecified() {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+            } else {
+                *address
+            };
+            let id = PortId {
+                transport: facts.transport.clone(),
+                address,
+                port: facts.port,
+            };
+            self.accept(id, now);
+        }
     }
 
     fn why(&self, id: &PortId, learn_for: SignedDuration) -> Option<String> {

@@ -21,7 +21,10 @@ use steward_api::{
     Vulnerability, VulnerabilitySeverity,
 };
 
-use super::words::count;
+use super::{
+    names::{certificate_id, image_id, port_id, sign_in_id},
+    words::count,
+};
 use crate::config::SecurityWeights;
 
 /// Pieces of evidence of one deduction, at most.
@@ -136,6 +139,7 @@ fn vulnerabilities(found: &Found<'_>, weights: &SecurityWeights, out: &mut Vec<D
             points,
             spared,
             resource: (*resource).clone(),
+            about: Some(image_id(found.node, &first.image)),
             what: format!(
                 "{} in the image {}, run by {}",
                 match critical.len() {
@@ -241,6 +245,11 @@ fn certificates(found: &Found<'_>, weights: &SecurityWeights, out: &mut Vec<Dedu
                 .iter()
                 .find_map(|scan| scan.resource.clone())
                 .unwrap_or_else(|| ResourceId::host(found.node)),
+            about: scans
+                .iter()
+                .map(|scan| scan.place.as_str())
+                .min()
+                .map(|place| certificate_id(found.node, place)),
             what: if is_over {
                 format!("the certificate for {name} is over ({places})")
             } else {
@@ -324,6 +333,7 @@ fn sign_ins(found: &Found<'_>, weights: &SecurityWeights, out: &mut Vec<Deductio
             points,
             spared,
             resource: resource.clone(),
+            about: Some(sign_in_id(found.node, service)),
             what: format!(
                 "{} to sign in to {service} from {} beyond the threshold{came_in}",
                 count(failures, "failed attempt"),
@@ -392,6 +402,7 @@ fn ports(found: &Found<'_>, weights: &SecurityWeights, out: &mut Vec<Deduction>)
             spared: 0,
             resource: container
                 .map_or_else(|| ResourceId::host(found.node), |(resource, _)| resource.clone()),
+            about: Some(port_id(found.node, transport, number)),
             what: format!("port {number}/{transport} is open to other machines and not expected ({who})"),
             evidence: ports
                 .iter()

@@ -6,9 +6,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil;
-use steward_api::{
-    CertificateFault, OpenPort, ResourceId, SecurityReport, SecuritySummary, SignInPattern,
-};
+use steward_api::{CertificateFault, ResourceId, SecurityReport, SecuritySummary, SignInPattern};
 
 use super::words::count;
 
@@ -38,32 +36,34 @@ pub fn summary(report: &SecurityReport) -> SecuritySummary {
     };
     let expired = with(CertificateFault::Expired);
     let expiring = with(CertificateFault::Expiring);
-    let open: BTreeSet<(&str, u16)> = report
+    let suspicious = report
+        .sign_ins
+        .iter()
+        .filter(|source| source.pattern != SignInPattern::Few)
+        .count() as u64;
+    // One number once, whatever carries it and on however many addresses.
+    let open: BTreeSet<u16> = report
         .ports
         .iter()
         .filter(|port| port.is_exposed)
-        .map(
-            |OpenPort {
-                 transport, port, ..
-             }| (transport.as_str(), *port),
-        )
+        .map(|port| port.port)
         .collect();
     let read_at = report.parts.iter().map(|part| part.read_at).min().flatten();
     SecuritySummary {
         vulnerabilities_found: vulnerabilities.len() as u64,
-        vulnerable_containers: containers.len() as u64,
+        vulnerable_containers: containers
+            .iter()
+            .map(|container| container.short().to_owned())
+            .collect(),
         certificates_expiring: expiring.difference(&expired).count() as u64,
         certificates_expired: expired.len() as u64,
         failed_logins: report
             .sign_ins
             .iter()
             .fold(0, |sum, source| sum.saturating_add(source.failures)),
-        suspicious_authentication: report
-            .sign_ins
-            .iter()
-            .filter(|source| source.pattern != SignInPattern::Few)
-            .count() as u64,
-        open_ports: open.len() as u64,
+        suspicious_authentication: suspicious > 0,
+        suspicious_sources: suspicious,
+        open_ports: open.into_iter().collect(),
         security_score: report.score.as_ref().map(|score| score.score),
         security_level: report.score.as_ref().map(|score| score.level),
         read_at,
@@ -134,7 +134,7 @@ pub fn daily(
         format!(
             "Vulnerabilities: {}, containers with any: {}",
             number(|s| s.vulnerabilities_found),
-            number(|s| s.vulnerable_containers)
+            number(|s| s.vulnerable_containers.len() as u64)
         ),
         format!(
             "Certificates that are over: {}, that end soon: {}",
@@ -144,9 +144,12 @@ pub fn daily(
         format!(
             "Failed attempts to sign in: {}, sources that look like an attack: {}",
             number(|s| s.failed_logins),
-            number(|s| s.suspicious_authentication)
+            number(|s| s.suspicious_sources)
         ),
-        format!("Ports open to other machines: {}", number(|s| s.open_ports)),
+        format!(
+            "Ports open to other machines: {}",
+            number(|s| s.open_ports.len() as u64)
+        ),
     ];
     if !now.gaps.is_empty() {
         let shown: Vec<&str> = now

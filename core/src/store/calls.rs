@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row};
 use steward_api::{
     CallQuery, CallTexts, Conversation, ConversationId, ConversationQuery, Message, ModelCall,
-    Page, RecordedCall,
+    Page, RecordedCall, SecurityDay, SecuritySummary,
 };
 
 use crate::ports::{Archive, StoreError, sha256};
@@ -113,6 +113,27 @@ impl Archive for SqlStore {
 
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
         patiently(self.find_conversation(id)).await
+    }
+
+    async fn security_since(
+        &self,
+        node: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, SecuritySummary)>, StoreError> {
+        patiently(self.summaries_since(node, since)).await
+    }
+
+    async fn security_within(
+        &self,
+        node: &str,
+        since: Timestamp,
+        before: Timestamp,
+    ) -> Result<Option<SecuritySummary>, StoreError> {
+        patiently(self.summary_within(node, since, before)).await
+    }
+
+    async fn last_security_day(&self, node: &str) -> Result<Option<SecurityDay>, StoreError> {
+        patiently(self.last_day(node)).await
     }
 
     async fn messages(

@@ -18,6 +18,7 @@ mod calls;
 mod conversations;
 mod history;
 mod metrics;
+mod security;
 
 #[cfg(test)]
 mod builders;

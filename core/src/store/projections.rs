@@ -14,6 +14,7 @@
 //! - `model_calls`: one row for each call of a language model.
 //! - `conversations`: the newest document of each; `conversation_tasks`: the task that it is about and those that came of it; `messages`: one
 //!   row for each message. A message never changes, and were its place ever taken twice, the last word counts.
+//! - `security_summaries`: one row for each reading of the security scan (`scan`) and for each daily summary (`day`).
 //! - `resources`: the last known health. `nodes`: when each node last wrote.
 //!
 //! What it never does: read anything but its own tables, or look at a clock.
@@ -30,7 +31,7 @@ use crate::ports::StoreError;
 use super::connection::failed;
 
 /// The tables that are projections, for emptying them.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "conversations",
     "conversation_tasks",
     "messages",
@@ -42,6 +43,7 @@ pub(super) const TABLES: [&str; 11] = [
     "actions",
     "remedies",
     "resources",
+    "security_summaries",
 ];
 
 /// The word of a plain enum, as on the wire.
@@ -146,6 +148,12 @@ pub(super) async fn apply(
             conversation,
             message,
         } => apply_message(connection, conversation, message).await?,
+        Event::SecurityScanned { summary, .. } => {
+            insert_summary(connection, entry, "scan", document(summary)?).await?;
+        }
+        Event::SecurityDay { day } => {
+            insert_summary(connection, entry, "day", document(day)?).await?;
+        }
         Event::ModelCalled { call } => {
             sqlx::query(
                 "INSERT INTO model_calls (id, node, at, incident, conversation, cost, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -178,8 +186,29 @@ pub(super) async fn apply(
         | Event::ConfigRefused { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. }
-        | Event::SignedIn { .. } => {}
+        | Event::SignedIn { .. }
+        | Event::PortAccepted { .. } => {}
     }
+    Ok(())
+}
+
+async fn insert_summary(
+    connection: &mut AnyConnection,
+    entry: &Envelope,
+    kind: &str,
+    doc: String,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO security_summaries (id, node, at, kind, doc) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(entry.seq)
+    .bind(entry.node.as_str())
+    .bind(entry.at.as_microsecond())
+    .bind(kind)
+    .bind(doc)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("integrations", &["ports", "config", "redact"]),
     ("advisor", &["ports", "config", "redact"]),
     ("notify", &["ports", "config", "redact"]),
-    ("engine", &["flow", "ports", "config", "redact"]),
+    ("engine", &["flow", "ports", "config", "redact", "security"]),
     ("store", &["ports"]),
     ("mcp", &[]),
     ("server", &["engine", "ports", "config", "redact", "mcp"]),

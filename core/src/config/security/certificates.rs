@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{
     Span,
-    schema::{HOUR, Key, Kind, YEAR, key},
+    schema::{HOUR, Key, Kind, NAME, YEAR, key},
     span, text,
 };
 
@@ -23,6 +23,9 @@ pub struct Certificates {
     pub endpoints: Vec<String>,
     /// Whether every TCP port that a container publishes gets a greeting of TLS.
     pub published_ports: bool,
+    /// The script, by its name under `[scripts]`, that renews certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew: Option<String>,
 }
 
 impl Default for Certificates {
@@ -32,6 +35,7 @@ impl Default for Certificates {
             files: Vec::new(),
             endpoints: Vec::new(),
             published_ports: true,
+            renew: None,
         }
     }
 }
@@ -42,4 +46,5 @@ pub(super) const KEYS: &[Key] = &[
     key("files", Kind::List(0, &Kind::Text(text::CERTIFICATE_FILES))),
     key("endpoints", Kind::List(0, &Kind::Text(text::HOST_PORT))),
     key("published_ports", Kind::Flag),
+    key("renew", NAME),
 ];

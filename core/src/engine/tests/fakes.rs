@@ -213,6 +213,7 @@ impl Source for FakeSource {
             unreadable: Vec::new(),
             versions: BTreeMap::new(),
             recheck_in: None,
+            security: None,
         })
     }
 
@@ -510,6 +511,7 @@ impl Rig {
             clock: Arc::new(Wall),
             store: Arc::clone(&store) as Arc<dyn Store>,
             archive: Arc::clone(&store.inner) as Arc<dyn Archive>,
+            documents: Arc::clone(&store.inner) as Arc<dyn crate::ports::Documents>,
             advisor,
             model_calls,
             integrations,

@@ -171,6 +171,9 @@ impl Executor {
             | Precondition::EngineAnswers { .. }
             | Precondition::EngineSilent { .. } => Some(ActionName::RestartContainer),
             Precondition::UnitFailed { .. } => Some(ActionName::RestartUnit),
+            Precondition::PreviousKept { .. } => Some(ActionName::UpdateImage),
+            Precondition::CertificateIs { .. } => Some(ActionName::RenewCertificate),
+            Precondition::AddressFree { .. } => Some(ActionName::BlockAddress),
         };
         self.reader(subject, actor).check(&step.precondition).await
     }
@@ -369,6 +372,8 @@ impl Executor {
             | Verification::LimitsAre { .. }
             | Verification::EngineAnswers { .. } => Some(ActionName::RestartContainer),
             Verification::UnitActive { .. } => Some(ActionName::RestartUnit),
+            Verification::CertificateRenewed { .. } => Some(ActionName::RenewCertificate),
+            Verification::AddressBlocked { .. } => Some(ActionName::BlockAddress),
         };
         let reader = self.reader(subject, actor);
         let (stable, within) = times(verification);
@@ -436,10 +441,12 @@ fn times(verification: &Verification) -> (Duration, Duration) {
         | Verification::UnitActive { stable_seconds, .. } => {
             (seconds(stable_seconds), Duration::from_secs(30))
         }
-        Verification::EngineAnswers { within_seconds, .. } => {
+        Verification::EngineAnswers { within_seconds, .. }
+        | Verification::CertificateRenewed { within_seconds, .. } => {
             (Duration::ZERO, seconds(within_seconds))
         }
         Verification::ContainerStopped { .. } => (Duration::ZERO, Duration::from_secs(15)),
+        Verification::AddressBlocked { .. } => (Duration::ZERO, Duration::from_secs(5)),
         Verification::ByReport => (Duration::ZERO, Duration::ZERO),
     }
 }
@@ -461,6 +468,14 @@ fn past_tense(action: &Action) -> &'static str {
         Action::RestartUnit { .. } => "restarted_unit",
         Action::RestartDockerDaemon { .. } => "restarted_docker_daemon",
         Action::RunScript { .. } => "ran_script",
+        Action::UpdateImage { .. } => "updated_image",
+        Action::BindPort { .. } => "bound_port",
+        Action::ClosePort { .. } => "closed_port",
+        Action::RestorePrevious { .. } => "restored_previous",
+        Action::RemovePrevious { .. } => "removed_previous",
+        Action::RenewCertificate { .. } => "renewed_certificate",
+        Action::BlockAddress { .. } => "blocked_address",
+        Action::UnblockAddress { .. } => "unblocked_address",
     }
 }
 
@@ -471,6 +486,8 @@ fn verified_word(verification: &Verification) -> &'static str {
         Verification::LimitsAre { .. } => "verified_limits",
         Verification::UnitActive { .. } => "verified_unit",
         Verification::EngineAnswers { .. } => "verified_engine",
+        Verification::CertificateRenewed { .. } => "verified_certificate",
+        Verification::AddressBlocked { .. } => "verified_block",
         Verification::ByReport => "verified_by_report",
     }
 }

@@ -16,6 +16,8 @@ use crate::{
     flow::graph::Graph,
 };
 
+mod security;
+
 /// A limit is raised by half, and the result rounded up to this many bytes.
 const MEMORY_STEP: u64 = 64 * 1024 * 1024;
 
@@ -127,6 +129,14 @@ impl Planner<'_> {
             ActionName::RestartUnit => vec![self.restart_unit(incident)?],
             ActionName::RestartDockerDaemon => vec![self.restart_daemon(incident)?],
             ActionName::RunScript => vec![self.script(incident, step)?],
+            ActionName::UpdateImage
+            | ActionName::BindPort
+            | ActionName::ClosePort
+            | ActionName::RestorePrevious
+            | ActionName::RemovePrevious
+            | ActionName::RenewCertificate
+            | ActionName::BlockAddress
+            | ActionName::UnblockAddress => self.safer(incident, step)?,
         };
         Ok(Plan::new(steps)?)
     }

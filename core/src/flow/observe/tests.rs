@@ -59,6 +59,7 @@ fn machine(world: &mut World, names: &[&str], at: Timestamp) {
         unreadable: Vec::new(),
         versions: Default::default(),
         recheck_in: None,
+        security: None,
     };
     world.absorb(reading, at);
 }

@@ -237,6 +237,7 @@ impl Runner {
                     unreadable: Vec::new(),
                     versions: BTreeMap::new(),
                     recheck_in: None,
+                    security: None,
                 };
                 self.world.absorb(reading, now);
                 (changed, Vec::new())

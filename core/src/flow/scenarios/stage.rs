@@ -35,6 +35,10 @@ pub(super) fn source_of(kind: ResourceKind) -> &'static str {
         ResourceKind::Service => "http",
         ResourceKind::Database => "postgres",
         ResourceKind::McpServer => "mcp",
+        ResourceKind::Image => "security-images",
+        ResourceKind::Certificate => "security-certificates",
+        ResourceKind::SignIn => "security-sign-ins",
+        ResourceKind::Port => "security-ports",
     }
 }
 
@@ -116,7 +120,13 @@ impl Stage {
             ResourceKind::Unit => Facts::Unit {
                 description: String::new(),
             },
-            ResourceKind::Host | ResourceKind::Engine | ResourceKind::McpServer => return false,
+            ResourceKind::Host
+            | ResourceKind::Engine
+            | ResourceKind::McpServer
+            | ResourceKind::Image
+            | ResourceKind::Certificate
+            | ResourceKind::SignIn
+            | ResourceKind::Port => return false,
         };
         let mut made = resource(id.clone(), facts, at);
         if kind == ResourceKind::Unit {
@@ -304,6 +314,7 @@ impl Stage {
             unreadable: Vec::new(),
             versions: BTreeMap::new(),
             recheck_in: None,
+            security: None,
         })
     }
 

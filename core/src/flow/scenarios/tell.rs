@@ -287,6 +287,9 @@ fn precondition(condition: &Precondition) -> String {
         Precondition::UnitFailed { unit } => format!("{} is failed", unit.short()),
         Precondition::EngineAnswers { .. } => "the engine answers".to_owned(),
         Precondition::EngineSilent { .. } => "the engine does not answer".to_owned(),
+        Precondition::PreviousKept { container_id, .. } => format!("{container_id} is kept"),
+        Precondition::CertificateIs { fingerprint, .. } => format!("it is {fingerprint}"),
+        Precondition::AddressFree { address, .. } => format!("{address} is not blocked"),
         Precondition::Nothing => "whatever".to_owned(),
     }
 }
@@ -333,6 +336,10 @@ fn verification(verification: &Verification) -> String {
         Verification::EngineAnswers { within_seconds, .. } => {
             format!("the engine answers within {within_seconds} s")
         }
+        Verification::CertificateRenewed { ended_at, .. } => {
+            format!("one that ends after {ended_at}")
+        }
+        Verification::AddressBlocked { address, .. } => format!("{address} is blocked"),
         Verification::ByReport => "it says so".to_owned(),
     }
 }

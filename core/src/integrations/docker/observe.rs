@@ -93,6 +93,7 @@ impl Source for DockerEngine {
                 ("docker_api".to_owned(), engine.api.to_string()),
             ]),
             recheck_in: None,
+            security: None,
         })
     }
 

@@ -100,6 +100,12 @@ impl DockerEngine {
                 ActionName::RestartUnit,
                 format!("{} is a systemd unit, not a container", unit.short()),
             )),
+            Precondition::PreviousKept { .. }
+            | Precondition::CertificateIs { .. }
+            | Precondition::AddressFree { .. } => Err(ActError::Unsupported(
+                ActionName::UpdateImage,
+                "it is no matter of containers".to_owned(),
+            )),
         }
     }
 
@@ -153,6 +159,12 @@ impl DockerEngine {
                 ActionName::RestartUnit,
                 format!("{} is a systemd unit, not a container", unit.short()),
             )),
+            Verification::CertificateRenewed { .. } | Verification::AddressBlocked { .. } => {
+                Err(ActError::Unsupported(
+                    ActionName::RenewCertificate,
+                    "it is no matter of containers".to_owned(),
+                ))
+            }
         }
     }
 

@@ -253,6 +253,9 @@ impl Actuator for HostActuator {
             }
             Precondition::Container { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Precondition::Limits { .. } => Err(elsewhere(ActionName::SetLimits)),
+            Precondition::PreviousKept { .. } => Err(elsewhere(ActionName::RemovePrevious)),
+            Precondition::CertificateIs { .. } => Err(elsewhere(ActionName::RenewCertificate)),
+            Precondition::AddressFree { .. } => Err(elsewhere(ActionName::BlockAddress)),
         }
     }
 
@@ -304,6 +307,8 @@ impl Actuator for HostActuator {
             Verification::ContainersHealthy { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Verification::ContainerStopped { .. } => Err(elsewhere(ActionName::StopContainer)),
             Verification::LimitsAre { .. } => Err(elsewhere(ActionName::SetLimits)),
+            Verification::CertificateRenewed { .. } => Err(elsewhere(ActionName::RenewCertificate)),
+            Verification::AddressBlocked { .. } => Err(elsewhere(ActionName::BlockAddress)),
         }
     }
 

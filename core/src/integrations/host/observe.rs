@@ -288,6 +288,7 @@ impl Source for HostSource {
             unreadable,
             versions: BTreeMap::new(),
             recheck_in: None,
+            security: None,
         })
     }
 

@@ -326,6 +326,7 @@ impl Source for HttpSource {
             unreadable: unreadable.into_iter().flatten().collect(),
             versions: BTreeMap::new(),
             recheck_in: failing.then_some(RECHECK),
+            security: None,
         })
     }
 }

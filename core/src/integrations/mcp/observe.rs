@@ -225,6 +225,7 @@ impl Source for McpSource {
             unreadable: unreadable.into_iter().flatten().collect(),
             versions: BTreeMap::new(),
             recheck_in: failing.then_some(RECHECK),
+            security: None,
         })
     }
 }

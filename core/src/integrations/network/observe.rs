@@ -329,6 +329,7 @@ impl Source for NetworkSource {
             unreadable: unreadable.into_iter().collect(),
             versions: BTreeMap::new(),
             recheck_in: (!well).then_some(RECHECK),
+            security: None,
         })
     }
 }

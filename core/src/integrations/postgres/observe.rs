@@ -435,6 +435,7 @@ impl Source for PostgresSource {
             unreadable: unreadable.into_iter().flatten().collect(),
             versions: BTreeMap::new(),
             recheck_in: failing.then_some(RECHECK),
+            security: None,
         })
     }
 }

@@ -11,6 +11,7 @@ mod incidents;
 mod journal;
 mod metrics;
 mod resources;
+mod security;
 mod session;
 mod status;
 mod tasks;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use steward_api::{
     ActionName, CallQuery, CallResult, CallTexts, Channel, Conversation, ConversationId,
     ConversationQuery, JARVIS_PRIME, Message, MessageKind, ModelCall, ModelClass, Page, Proposal,
-    Purpose, RecordedCall, TaskId,
+    Purpose, RecordedCall, SecurityDay, SecuritySummary, TaskId,
 };
 
 use crate::ports::{Archive, StoreError};
@@ -161,5 +161,26 @@ impl Archive for Shelf {
 
     async fn last_question(&self, id: ConversationId) -> Result<Option<Message>, StoreError> {
         Ok((id.0 == 1).then(question))
+    }
+
+    async fn security_since(
+        &self,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Vec<(Timestamp, SecuritySummary)>, StoreError> {
+        Ok(vec![(super::fixture::at(0), SecuritySummary::default())])
+    }
+
+    async fn security_within(
+        &self,
+        _: &str,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Option<SecuritySummary>, StoreError> {
+        Ok(None)
+    }
+
+    async fn last_security_day(&self, _: &str) -> Result<Option<SecurityDay>, StoreError> {
+        Ok(None)
     }
 }

@@ -100,6 +100,22 @@ pub(in crate::server) async fn engine(
                 note(format!("diagnose {model:?}"));
                 let _ = reply.send(Ok(()));
             }
+            Request::ScanSecurity {
+                parts,
+                caller,
+                reply,
+            } => {
+                note(format!("scan {parts:?} for {}", caller.identity));
+                let _ = reply.send(Ok(parts));
+            }
+            Request::AcceptPort {
+                port,
+                caller,
+                reply,
+            } => {
+                note(format!("accept {port} for {}", caller.identity));
+                let _ = reply.send(Ok(()));
+            }
             Request::Choose { choice, reply, .. } => {
                 note(format!("choose {}", choice.source));
                 let _ = reply.send(Ok(fixture::incident(1)));

@@ -260,6 +260,8 @@ pub(in crate::server) fn view() -> View {
         sources: vec![source],
         schedules: vec![schedule],
         versions: BTreeMap::from([("docker".to_owned(), "28.2.2".to_owned())]),
+        security: Arc::default(),
+        security_summary: Arc::default(),
         active_incidents: vec![Arc::new(incident(1))],
         open_tasks: vec![
             Arc::new(task(1, 5, 30)),

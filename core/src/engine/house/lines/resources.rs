@@ -153,6 +153,63 @@ fn facts(facts: &Facts, now: Timestamp) -> Vec<String> {
             lines
         }
         Facts::Database(_) => database_facts(facts),
+        Facts::Image(facts) => {
+            let mut lines = vec![format!(
+                "vulnerabilities: {} critical, {} high, {} medium, {} low, {} unknown; {} known to be used in attacks",
+                facts.critical,
+                facts.high,
+                facts.medium,
+                facts.low,
+                facts.unknown,
+                facts.known_exploited
+            )];
+            lines.extend(facts.worst.iter().map(|one| {
+                let fixed = one.fixed_version.as_deref().map_or_else(
+                    || "no fixed version known".to_owned(),
+                    |version| format!("fixed in {version}"),
+                );
+                format!(
+                    "{} ({}) in {}, {fixed}",
+                    one.id,
+                    one.severity.as_str(),
+                    one.package
+                )
+            }));
+            lines
+        }
+        Facts::Certificate(facts) => {
+            let mut lines = vec![
+                format!("for {}", facts.names.join(", ")),
+                format!("ends {}", facts.not_after),
+            ];
+            lines.extend(facts.faults.iter().map(|(_, text)| text.clone()));
+            lines
+        }
+        Facts::SignIn(facts) => {
+            let mut lines = vec![format!(
+                "{} failed attempts from {} sources within the last day",
+                facts.failures, facts.sources
+            )];
+            lines.extend(facts.worst.iter().map(|source| {
+                let from = source.address.map_or_else(
+                    || "an address that is not told".to_owned(),
+                    |address| address.to_string(),
+                );
+                format!(
+                    "{from}: {}, {} failures",
+                    source.pattern.as_str(),
+                    source.failures
+                )
+            }));
+            lines
+        }
+        Facts::Port(facts) => vec![
+            format!("{}/{} open to other machines", facts.port, facts.transport),
+            facts
+                .expected
+                .clone()
+                .unwrap_or_else(|| "not expected".to_owned()),
+        ],
         Facts::McpServer(facts) => vec![
             format!("address {}", facts.address),
             format!(
