@@ -6,6 +6,7 @@ mod consult;
 mod embedded;
 mod images;
 mod scan;
+mod watch;
 mod web;
 
 use std::{
@@ -28,6 +29,7 @@ use crate::{
     engine::{self, Board, Handle, Integrations, MakeIntegrations, Parts, Settings, ViewReceiver},
     integrations::{docker, host, http, mcp, network, postgres, tls},
     ports::{Archive, Clock, Documents, Pattern, Probes, Rule, Store, StoreError},
+    security,
     server::{self, Tls, Tokens, Web},
     store,
 };
@@ -190,7 +192,11 @@ async fn start(config: &Config, inputs: Option<Inputs>) -> anyhow::Result<Starte
     .await?;
     let parts = Parts {
         settings: Arc::clone(&settings),
-        integrations: integrations(Arc::clone(&clock), board.reader()),
+        integrations: integrations(
+            Arc::clone(&clock),
+            board.reader(),
+            Arc::clone(&store) as Arc<dyn Documents>,
+        ),
         clock,
         store: Arc::clone(&store) as Arc<dyn Store>,
         advisor,
@@ -271,12 +277,22 @@ fn knowledge() -> Knowledge {
         Box::new(http::rules::ServiceRule),
         Box::new(postgres::rules::DatabaseRule),
         Box::new(mcp::rules::McpServerRule),
+        Box::new(security::rules::ImageRule),
+        Box::new(security::rules::CertificateRule),
+        Box::new(security::rules::SignInRule),
+        Box::new(security::rules::PortRule),
     ];
-    (rules, docker::catalogue::catalogue())
+    let mut patterns = docker::catalogue::catalogue();
+    patterns.extend(security::catalogue::catalogue());
+    (rules, patterns)
 }
 
 /// Makes what observes and acts, for a configuration. One line here for each integration.
-fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
+fn integrations(
+    clock: Arc<dyn Clock>,
+    view: ViewReceiver,
+    documents: Arc<dyn Documents>,
+) -> MakeIntegrations {
     // The engine's address can't change without a restart, so its caches outlive a change of the rest of the configuration.
     let engine: Mutex<Option<(config::Docker, Arc<docker::DockerEngine>)>> = Mutex::new(None);
     // Connections, and the programs behind some, outlive a change of the rest too.
@@ -287,6 +303,7 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             actuators: Vec::new(),
             probes: Probes::default(),
         };
+        let mut connected_engine = None;
         if config.docker.enabled {
             let mut known = engine.lock().unwrap_or_else(PoisonError::into_inner);
             let same = known
@@ -302,7 +319,9 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
                     *known = Some((config.docker.clone(), Arc::clone(&engine)));
                     made.sources
                         .push(Arc::clone(&engine) as Arc<dyn crate::ports::Source>);
-                    made.actuators.push(engine);
+                    made.actuators
+                        .push(Arc::clone(&engine) as Arc<dyn crate::ports::Actuator>);
+                    connected_engine = Some(engine);
                 }
                 Err(error) => {
                     tracing::error!(error = %error, "the container engine is not watched")
@@ -352,6 +371,14 @@ fn integrations(clock: Arc<dyn Clock>, view: ViewReceiver) -> MakeIntegrations {
             *known = Some((config.mcp.clone(), Arc::clone(&source)));
             made.sources.push(source);
         }
+        let chains = made.probes.chains.clone();
+        made.sources.extend(watch::security_sources(
+            config,
+            &clock,
+            &documents,
+            connected_engine,
+            chains,
+        ));
         made
     })
 }

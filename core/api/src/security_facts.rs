@@ -91,6 +91,8 @@ pub struct SignInFacts {
     pub failures: u64,
     /// Sources with failures.
     pub sources: u64,
+    /// Sources that look like an attack and tried since the scan before this one.
+    pub attacking: u64,
     /// The worst of them, at most ten.
     pub worst: Vec<SignInSource>,
 }

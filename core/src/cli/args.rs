@@ -12,6 +12,7 @@ use super::{
     eval::args::{EvalArgs, EvalRole},
     models::{ChooseArgs, DiagnoseArgs, ModelsCommand},
     scan::ScanCommand,
+    security::SecurityArgs,
     talk::{AskArgs, ConversationsArgs},
     tokens::TokenCommand,
 };
@@ -267,6 +268,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  steward doctor\n  sudo steward doctor     to look with the rights of the agent's service"
     )]
     Doctor,
+    /// Show the security score, what it rests on, and how to win points back
+    #[command(
+        after_help = "Example:\n  steward security\n  steward security --scan --part ports\n  steward security --accept 8080/tcp\n  steward security --json | jq .security_score"
+    )]
+    Security(SecurityArgs),
     /// Look for what could let somebody in; works without an agent, and changes nothing
     #[command(
         after_help = "Example:\n  steward scan auth\n  steward scan auth --log /var/log/auth.log.1\n  steward scan certs\n  steward scan image nginx\n  steward scan ports\n  steward scan config --json"

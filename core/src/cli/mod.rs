@@ -22,6 +22,7 @@ mod output;
 #[cfg(test)]
 mod samples;
 mod scan;
+mod security;
 mod settings;
 mod show;
 mod sign_in;
@@ -177,6 +178,7 @@ async fn run(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Token { command } => tokens::token(context, command).await,
         Command::Config { command } => settings::config(context, command),
         Command::Doctor => doctor::doctor(context).await,
+        Command::Security(args) => security::security(context, args).await,
         Command::Scan { command } => Box::pin(scan::scan(context, command)).await,
         Command::Completions { shell } => settings::completions(context, *shell),
         Command::Demo(args) => Box::pin(demo::demo(context, args)).await,

@@ -12,7 +12,10 @@ use crate::{
         Clock, FoundImage, ImageReader, Progress, ReadLimits, ScanError, Scanner,
         VulnerabilityDatabase,
     },
-    security::{osv, packages},
+    security::{
+        osv,
+        packages::{self, Inventory},
+    },
 };
 
 /// Who judges.
@@ -66,14 +69,7 @@ impl ImageScanner {
         image: FoundImage,
         progress: Progress<'_>,
     ) -> Result<ImageScan, ScanError> {
-        tokio::time::timeout(self.timeout, self.judged(image, progress))
-            .await
-            .unwrap_or_else(|_| {
-                Err(ScanError::TimedOut {
-                    what: "scanning the image".to_owned(),
-                    limit: self.timeout,
-                })
-            })
+        self.in_time(self.judged(image, progress)).await
     }
 
     async fn judged(
@@ -97,40 +93,93 @@ impl ImageScanner {
                 osv::in_order(&mut scan.vulnerabilities);
                 scan
             }
-            Judge::Database(database) => {
+            Judge::Database(_) => {
                 progress(&format!("reading {}", image.image));
-                let limits = ReadLimits {
-                    time: self.timeout,
-                    ..ReadLimits::default()
-                };
-                let read = self.reader.read(&image, packages::wanted, limits).await?;
-                let inventory = packages::inventory(&read.files);
-                drop(read.files);
-                let mut told = if inventory.packages.is_empty() {
-                    Default::default()
-                } else {
-                    database.advisories(&inventory.packages, progress).await?
-                };
-                let outcome = osv::findings(&inventory.packages, &told, &self.exploited);
-                let mut scan = self.result(image, std::mem::take(&mut told.source));
-                if inventory.packages.is_empty()
-                    && inventory.gaps.is_empty()
-                    && read.gaps.is_empty()
-                {
-                    scan.gaps.push(
-                        "no record of any package was found in it: what it is made of can't be told"
-                            .to_owned(),
-                    );
-                }
-                scan.distribution = inventory.distribution;
-                scan.packages = u32::try_from(inventory.packages.len()).unwrap_or(u32::MAX);
-                scan.vulnerabilities = outcome.vulnerabilities;
-                for gaps in [read.gaps, inventory.gaps, told.gaps, outcome.gaps] {
-                    scan.gaps.extend(gaps);
-                }
-                scan
+                let inventory = self.read(&image).await?;
+                return self.told(image, &inventory, progress).await;
             }
         };
+        scan.scanned_at = self.clock.now();
+        Ok(scan)
+    }
+
+    /// What an image is made of. One id has to be read only once.
+    ///
+    /// # Errors
+    /// Where nothing could be read.
+    pub async fn inventory(&self, image: &FoundImage) -> Result<Inventory, ScanError> {
+        self.in_time(self.read(image)).await
+    }
+
+    /// What is known of an image whose packages are known. Asks the data base, and nobody else.
+    ///
+    /// # Errors
+    /// Where the data base can't be asked, or a scanner of its own judges.
+    pub async fn matched(
+        &self,
+        image: FoundImage,
+        inventory: &Inventory,
+        progress: Progress<'_>,
+    ) -> Result<ImageScan, ScanError> {
+        self.in_time(self.told(image, inventory, progress)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, ScanError>>,
+    ) -> Result<T, ScanError> {
+        tokio::time::timeout(self.timeout, work)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ScanError::TimedOut {
+                    what: "scanning the image".to_owned(),
+                    limit: self.timeout,
+                })
+            })
+    }
+
+    async fn read(&self, image: &FoundImage) -> Result<Inventory, ScanError> {
+        let limits = ReadLimits {
+            time: self.timeout,
+            ..ReadLimits::default()
+        };
+        let read = self.reader.read(image, packages::wanted, limits).await?;
+        let mut inventory = packages::inventory(&read.files);
+        if inventory.packages.is_empty() && inventory.gaps.is_empty() && read.gaps.is_empty() {
+            inventory.gaps.push(
+                "no record of any package was found in it: what it is made of can't be told"
+                    .to_owned(),
+            );
+        }
+        inventory.gaps.splice(0..0, read.gaps);
+        Ok(inventory)
+    }
+
+    async fn told(
+        &self,
+        image: FoundImage,
+        inventory: &Inventory,
+        progress: Progress<'_>,
+    ) -> Result<ImageScan, ScanError> {
+        let Judge::Database(database) = &self.judge else {
+            return Err(ScanError::Knowledge {
+                what: "the scanner".to_owned(),
+                reason: "it reads images itself".to_owned(),
+            });
+        };
+        let mut told = if inventory.packages.is_empty() {
+            Default::default()
+        } else {
+            database.advisories(&inventory.packages, progress).await?
+        };
+        let outcome = osv::findings(&inventory.packages, &told, &self.exploited);
+        let mut scan = self.result(image, std::mem::take(&mut told.source));
+        scan.distribution.clone_from(&inventory.distribution);
+        scan.packages = u32::try_from(inventory.packages.len()).unwrap_or(u32::MAX);
+        scan.vulnerabilities = outcome.vulnerabilities;
+        scan.gaps.extend(inventory.gaps.iter().cloned());
+        scan.gaps.extend(told.gaps);
+        scan.gaps.extend(outcome.gaps);
         scan.scanned_at = self.clock.now();
         Ok(scan)
     }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod authentication;
+pub mod catalogue;
 pub mod certificates;
 pub mod cvss;
 pub mod images;
@@ -13,10 +14,12 @@ pub mod osv;
 pub mod packages;
 pub mod ports;
 pub mod risks;
+pub mod rules;
 pub mod score;
 pub mod summary;
 pub mod sweep;
 pub mod versions;
+pub mod watch;
 
 mod names;
 mod words;

@@ -355,7 +355,7 @@ fn sign_ins(found: &Found<'_>, weights: &SecurityWeights, out: &mut Vec<Deductio
     }
 }
 
-fn sign_in_evidence(source: &SignInSource) -> Evidence {
+pub(super) fn sign_in_evidence(source: &SignInSource) -> Evidence {
     let from = source.address.map_or_else(
         || "an address that is not told".to_owned(),
         |address| address.to_string(),

@@ -16,7 +16,7 @@ use steward_api::{CertificateScan, ContainerStatus, Resource, ResourceId, Resour
 use super::certificates::{Reached, scan};
 use crate::{
     config::{Config, Docker, TlsMode},
-    ports::{CertificatePlace, ChainReader, NoChain, ShownChain, TlsEndpoint},
+    ports::{CertificatePlace, ChainReader, NoChain, ShownChain, TlsEndpoint, Transport},
 };
 
 /// Endpoints that are greeted at the same time.
@@ -173,6 +173,35 @@ pub fn published<'r>(
                 .entry((host, number))
                 .or_insert_with(|| resource.id.clone());
         }
+    }
+    found
+        .into_iter()
+        .map(|((host, port), container)| PublishedPort {
+            container,
+            host,
+            port,
+        })
+        .collect()
+}
+
+/// The same by what containers are configured to publish.
+pub fn published_ports<'p>(
+    ports: impl IntoIterator<Item = &'p crate::ports::PublishedPort>,
+    engine: &Docker,
+) -> Vec<PublishedPort> {
+    let remote = engine.host.as_deref().and_then(remote_host);
+    let mut found: BTreeMap<(String, u16), ResourceId> = BTreeMap::new();
+    for port in ports {
+        if port.transport != Transport::Tcp {
+            continue;
+        }
+        let on = port.address.to_string();
+        let Some(host) = reached_by(Some(&on), remote.as_deref()) else {
+            continue;
+        };
+        found
+            .entry((host, port.port))
+            .or_insert_with(|| port.container.clone());
     }
     found
         .into_iter()

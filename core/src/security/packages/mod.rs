@@ -151,7 +151,7 @@ impl Found {
 }
 
 /// What is installed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Inventory {
     /// The distribution in words, where the image says so.
     pub distribution: Option<String>,

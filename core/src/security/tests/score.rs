@@ -360,6 +360,7 @@ fn report() -> SecurityReport {
         ports: vec![port("0.0.0.0", 80), port("::", 80)],
         risks: Vec::new(),
         trend: Vec::new(),
+        day: None,
     };
     report.score = of_report(&report, &SecurityWeights::default());
     report
