@@ -69,6 +69,7 @@ pub mod browser;
 pub mod cable;
 pub mod docker;
 pub mod models;
+pub mod osv;
 pub mod postgres;
 pub mod process;
 pub mod python;

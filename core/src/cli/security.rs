@@ -272,10 +272,10 @@ fn numbers(screen: &Screen, report: &SecurityReport, summary: &SecuritySummary) 
         names => format!(" ({})", clean(&names.join(", "))),
     };
     out.push_str(&field(
-        "vulnerabilities",
+        "images",
         ScanPart::Vulnerabilities,
         format!(
-            "{} in {}{}",
+            "{} known vulnerabilities in {}{}",
             summary.vulnerabilities_found,
             units::count(summary.vulnerable_containers.len() as u64, "container"),
             names(&summary.vulnerable_containers)
@@ -314,11 +314,22 @@ fn numbers(screen: &Screen, report: &SecurityReport, summary: &SecuritySummary) 
         "risks",
         ScanPart::Configuration,
         format!(
-            "{} in how things are configured",
-            units::count(report.risks.len() as u64, "risk")
+            "{} in how containers and Steward are configured",
+            report.risks.len()
         ),
     ));
     out
+}
+
+/// A part in a word that fits into a column.
+const fn label(part: ScanPart) -> &'static str {
+    match part {
+        ScanPart::Vulnerabilities => "images",
+        ScanPart::Certificates => "certificates",
+        ScanPart::Authentication => "sign-ins",
+        ScanPart::Ports => "open ports",
+        ScanPart::Configuration => "risks",
+    }
 }
 
 fn parts(screen: &Screen, report: &SecurityReport) -> String {
@@ -331,7 +342,7 @@ fn parts(screen: &Screen, report: &SecurityReport) -> String {
             .next_at
             .map_or_else(String::new, |at| format!(", next {}", screen.when(at)));
         let text = format!("{}{next}", when(state.read_at, "never read"));
-        out.push_str(&screen.field(state.part.as_str(), &text));
+        out.push_str(&screen.field(label(state.part), &text));
         for gap in state.gaps.iter().take(MOST_GAPS) {
             out.push_str(&screen.wrapped(4, &format!("not read: {gap}")));
         }

@@ -59,6 +59,7 @@ impl Builder {
             .set("network.enabled", false)
             .set("databases.discover", false)
             .set("advisor.discover", false)
+            .set("security.parts", Vec::<toml::Value>::new())
             .set("docker.grace", "2s")
             .set("docker.stabilisation", "1s")
             .set("docker.recovery", "10s")

@@ -23,6 +23,22 @@ impl Builder<'_> {
     }
 }
 
+impl Builder<'_> {
+    /// The same on every address of this machine.
+    #[must_use]
+    pub fn publish_to_all(mut self, port: &str) -> Self {
+        let free = PortBinding {
+            host_ip: Some("0.0.0.0".to_owned()),
+            host_port: None,
+        };
+        self.host
+            .port_bindings
+            .get_or_insert_default()
+            .insert(port.to_owned(), Some(vec![free]));
+        self.expose(port)
+    }
+}
+
 impl Container {
     /// The port of this machine on which one of its ports, such as `8443/tcp`, is published.
     ///
