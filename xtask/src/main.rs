@@ -36,7 +36,7 @@ Steward's tasks. Run them anywhere in the repository.
                                  Prepares what the tests need and lists at the end what had to be skipped.
   cargo xtask bench [--quick] [--only=PART]
                                  Measures what DESIGN promises and prints the table; with --quick in under four minutes. Parts: engine,
-                                 list, simulated, control-center, kill.
+                                 list, simulated, control-center, kill, security.
   cargo xtask ci                 The same as `test`, as the continuous integration runs it.
   cargo xtask help               This.
 

@@ -212,7 +212,12 @@ const SENTINEL: BuiltIn = BuiltIn {
         Tool::Certificates,
         Tool::Processes,
     ],
-    kinds: &[],
+    kinds: &[
+        ResourceKind::Image,
+        ResourceKind::Certificate,
+        ResourceKind::SignIn,
+        ResourceKind::Port,
+    ],
     words: &[
         "secur",
         "attack",

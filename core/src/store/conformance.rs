@@ -5,6 +5,7 @@ mod conversations;
 mod history;
 mod journal;
 mod projections;
+mod security;
 
 use std::{
     path::PathBuf,
@@ -159,6 +160,8 @@ checks! {
     history::a_step_groups_points
     history::any_range_is_answered
     calls::calls_are_listed_summed_and_shown_with_their_texts
+    security::where_security_stood_is_read_by_the_hour_and_made_anew
+    security::documents_are_kept_replaced_and_forgotten
     conversations::conversations_are_listed_by_what_they_are_about
     conversations::the_last_messages_of_a_conversation_are_read
 }

@@ -6,6 +6,7 @@
 mod control_center;
 mod kill;
 mod real;
+mod security;
 mod simulated;
 mod table;
 mod usage;
@@ -41,6 +42,8 @@ pub struct Extent {
     pub events_seen: u32,
     /// How often the agent is killed.
     pub kills: usize,
+    /// Images that are scanned.
+    pub images: usize,
 }
 
 impl Extent {
@@ -56,6 +59,7 @@ impl Extent {
         lists: 1_000,
         events_seen: 60,
         kills: 20,
+        images: 50,
     };
     /// Less of everything: under four minutes.
     pub const QUICK: Self = Self {
@@ -69,11 +73,19 @@ impl Extent {
         lists: 200,
         events_seen: 15,
         kills: 4,
+        images: 8,
     };
 }
 
 /// The parts, each of which can be measured alone.
-pub const PARTS: [&str; 5] = ["engine", "list", "simulated", "control-center", "kill"];
+pub const PARTS: [&str; 6] = [
+    "engine",
+    "list",
+    "simulated",
+    "control-center",
+    "kill",
+    "security",
+];
 
 /// Measures everything, or the part of this name alone, and prints the table.
 ///
@@ -97,7 +109,8 @@ pub async fn run(extent: Extent, only: Option<&str>) -> Result<()> {
             "list" => simulated::list(extent).await,
             "simulated" => simulated::measure(extent).await,
             "control-center" => control_center::measure(extent).await,
-            _ => kill::measure(extent).await,
+            "kill" => kill::measure(extent).await,
+            _ => security::measure(extent).await,
         };
         match part {
             Ok(more) => rows.extend(more),

@@ -145,6 +145,13 @@ impl<'lab> Builder<'lab> {
         builder.workload(&Workload::Serve)
     }
 
+    /// Another image than the lab's: one that [`Lab::image_with`] made.
+    #[must_use]
+    pub fn image(mut self, image: &str) -> Self {
+        self.body.image = Some(image.to_owned());
+        self
+    }
+
     /// What it does; [`Workload::Serve`] where nothing is said.
     #[must_use]
     pub fn workload(mut self, workload: &Workload) -> Self {

@@ -37,10 +37,10 @@ pub(super) fn busybox() -> Result<PathBuf, String> {
     Ok(found)
 }
 
-/// Imports the image under a name.
-pub(super) async fn import(docker: &Docker, name: &str) -> Result<()> {
+/// Imports the image under a name, with further files.
+pub(super) async fn import(docker: &Docker, name: &str, more: &[(&str, &[u8])]) -> Result<()> {
     let busybox = busybox().map_err(|reason| anyhow!(reason))?;
-    let root = rootfs(&busybox).context("can't make the image's files")?;
+    let root = rootfs(&busybox, more).context("can't make the image's files")?;
     let (repo, tag) = name.rsplit_once(':').context("an image needs a tag")?;
     let options = CreateImageOptionsBuilder::new()
         .from_src("-")
@@ -55,7 +55,7 @@ pub(super) async fn import(docker: &Docker, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn rootfs(busybox: &Path) -> Result<Vec<u8>> {
+fn rootfs(busybox: &Path, more: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, mode) in [
         ("bin", 0o755),
@@ -86,6 +86,9 @@ fn rootfs(busybox: &Path) -> Result<Vec<u8>> {
         0o644,
         b"root:x:0:0:root:/:/bin/sh\n",
     )?;
+    for (path, content) in more {
+        file(&mut tar, path, 0o644, content)?;
+    }
     Ok(tar.into_inner()?)
 }
 

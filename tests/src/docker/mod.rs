@@ -16,8 +16,8 @@ use bollard::{
     API_DEFAULT_VERSION, Docker,
     models::NetworkCreateRequest,
     query_parameters::{
-        ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
-        RemoveImageOptionsBuilder,
+        ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
+        RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
     },
 };
 use futures_util::{StreamExt as _, stream};
@@ -77,7 +77,7 @@ impl Lab {
             image,
             engine_may_go,
         };
-        image::import(&lab.docker, &lab.image).await?;
+        image::import(&lab.docker, &lab.image, &[]).await?;
         Ok(lab)
     }
 
@@ -125,6 +125,16 @@ impl Lab {
             })
             .await
             .with_context(|| format!("can't make the network {full}"))?;
+        Ok(full)
+    }
+
+    /// An image of this test's own: the usual one with further files. Its name.
+    ///
+    /// # Errors
+    /// Where the engine refuses it.
+    pub async fn image_with(&self, name: &str, files: &[(&str, &[u8])]) -> Result<String> {
+        let full = format!("steward-test/{}/{name}:latest", self.run);
+        image::import(&self.docker, &full, files).await?;
         Ok(full)
     }
 
@@ -239,6 +249,17 @@ async fn remove_run(docker: &Docker, run: &str, image: &str) -> Result<()> {
     for network in docker.list_networks(Some(list)).await? {
         if let Some(id) = network.id {
             docker.remove_network(&id).await?;
+        }
+    }
+    let of_run = HashMap::from([("reference", vec![format!("steward-test/{run}/*")])]);
+    let list = ListImagesOptionsBuilder::new().filters(&of_run).build();
+    for own in docker.list_images(Some(list)).await? {
+        for tag in own.repo_tags {
+            let options = RemoveImageOptionsBuilder::new().force(true).build();
+            docker
+                .remove_image(&tag, Some(options), None)
+                .await
+                .with_context(|| format!("can't remove the image {tag}"))?;
         }
     }
     let options = RemoveImageOptionsBuilder::new().force(true).build();

@@ -171,7 +171,7 @@ async fn everything_that_is_found_is_in_the_score_with_an_incident_and_a_way_bac
             && summary.security_score == Some(35),
         "{summary:?}"
     );
-    let told: SecuritySummary = agent.cli_json(&["security", "--json"]).await?;
+    let told: SecuritySummary = agent.cli_json(&["security"]).await?;
     ensure!(told == summary, "{told:?}");
     ensure!(
         report
