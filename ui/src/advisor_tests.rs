@@ -9,6 +9,7 @@ fn diagnosis(source: &str, action: Option<ActionName>) -> Diagnosis {
     Diagnosis {
         diagnosis: format!("what {source} says"),
         recommended_action: action,
+        withheld: None,
         urgency: Urgency::High,
         confidence: 60,
         reasoning: "because".to_owned(),

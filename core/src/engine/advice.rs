@@ -207,7 +207,15 @@ impl State {
             graph,
             config: &self.config,
         };
+        let found = incident.findings.iter().map(|finding| finding.problem);
+        let strategy = [incident.problem]
+            .into_iter()
+            .chain(found)
+            .flat_map(|problem| self.config.strategy(problem))
+            .map(|step| step.action)
+            .collect();
         Consultation {
+            strategy,
             related,
             offered: offered(&planner, &self.records, incident),
             resource: resources
@@ -241,8 +249,17 @@ impl State {
         let mut events = Vec::new();
         let edited = match opinion {
             Ok(diagnosis) => {
+                let withheld = diagnosis
+                    .withheld
+                    .as_ref()
+                    .map_or_else(String::new, |withheld| {
+                        format!(
+                            "; what it recommends ({}) is withheld: {}",
+                            withheld.action, withheld.reason
+                        )
+                    });
                 let text = format!(
-                    "Second opinion: {} ({} % sure, {})",
+                    "Second opinion: {} ({} % sure, {}){withheld}",
                     diagnosis.diagnosis, diagnosis.confidence, diagnosis.source
                 );
                 tracing::info!(incident = %id, "{text}");
