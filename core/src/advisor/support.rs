@@ -37,11 +37,18 @@ pub(super) fn objection(
         .iter()
         .find(|diagnosis| !is_of_model(diagnosis));
     // The catalogue says so by fixed rules, whatever the model was led to think.
-    if catalogue.is_some_and(|known| known.recommended_action == Some(action)) {
+    let of_catalogue = catalogue.and_then(|known| known.recommended_action);
+    if of_catalogue.is_some_and(|known| is_the_same_deed(known, action)) {
         return None;
     }
+    let is_strategic = case
+        .strategy
+        .iter()
+        .any(|known| is_the_same_deed(*known, action));
+    // Where it is sure that something helps, the operator's other steps for the same problem are no contradiction.
     if let Some(known) = catalogue
         && known.confidence >= CATALOGUE_IS_SURE
+        && (of_catalogue.is_none() || !is_strategic)
     {
         return Some(against_the_catalogue(known));
     }
@@ -60,13 +67,22 @@ pub(super) fn objection(
     if !evidence.iter().any(|piece| piece.is_observation()) {
         return Some("it rests on nothing that was seen".to_owned());
     }
-    if case.strategy.contains(&action) || speaks_for(action, evidence, case) {
+    if is_strategic || speaks_for(action, evidence, case) {
         return None;
     }
     Some(
         "neither the strategies for this problem nor anything that it rests on speaks for it"
             .to_owned(),
     )
+}
+
+/// Whether two actions come to the same: of what does not run, a restart is a start; of what runs, no start is offered.
+fn is_the_same_deed(one: ActionName, other: ActionName) -> bool {
+    let as_restart = |action| match action {
+        ActionName::StartContainer => ActionName::RestartContainer,
+        other => other,
+    };
+    as_restart(one) == as_restart(other)
 }
 
 /// Whether, by Steward's own reading, there is nothing to mend.

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
     Diagnosis, ErrorCode, Event, Facts, Incident, IncidentChange, IncidentId, IncidentQuery,
-    IncidentState, Metric, MetricQuery, Phase, ProblemDetails, Resource, ResourceId, ResourceKind,
-    Role, is_of_model,
+    IncidentState, Metric, MetricQuery, NO_SECOND_OPINION, Phase, ProblemDetails, Resource,
+    ResourceId, ResourceKind, Role, is_of_model,
 };
 use tokio::time::timeout;
 
@@ -271,7 +271,7 @@ impl State {
             Err(error) => {
                 tracing::info!(incident = %id, %error, "no second opinion");
                 self.incidents.edit(id, |incident| {
-                    incident.note(now, Phase::Diagnosed, format!("No second opinion: {error}"));
+                    incident.note(now, Phase::Diagnosed, format!("{NO_SECOND_OPINION}{error}"));
                 })
             }
         };
