@@ -34,8 +34,8 @@ mod scan_host;
 mod words;
 
 pub use advisor::{
-    Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
-    Relation, Talk,
+    Advisor, AdvisorError, CATALOGUE_IS_SURE, Consultation, FinishedCall, Gauge, NoAdvisor,
+    OPINION_COUNTS, Precedent, Related, Relation, Talk,
 };
 pub use certificates::{CertificatePlace, ChainReader, FileChains, NoChain, ShownChain, Verdict};
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};

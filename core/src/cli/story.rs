@@ -464,7 +464,15 @@ pub(crate) fn diagnosis(screen: &Screen, diagnosis: &Diagnosis) -> String {
         || "nothing that Steward can do".to_owned(),
         |action| action.as_str().replace('_', " "),
     );
+    let recommended = match &diagnosis.withheld {
+        Some(_) => "nothing".to_owned(),
+        None => recommended,
+    };
     out.push_str(&screen.field("recommends", &format!("{recommended}, {urgency}")));
+    if let Some(withheld) = &diagnosis.withheld {
+        let action = withheld.action.as_str().replace('_', " ");
+        out.push_str(&screen.field("withheld", &format!("{action}: {}", withheld.reason)));
+    }
     if !diagnosis.advice.is_empty() {
         out.push_str(&screen.field("you can", &diagnosis.advice));
     }
