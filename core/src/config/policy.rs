@@ -114,7 +114,7 @@ impl Default for Approvals {
 pub struct StrategyStep {
     /// What to do.
     pub action: ActionName,
-    /// The script's name, for `run_script`.
+    /// The script's name, for `run_script`; for `renew_certificate` where it is not the one of `security.certificates.renew`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
     /// How often at most within one incident; 1 by default.

@@ -252,7 +252,23 @@ impl Rules<'_> {
             for (index, step) in steps.iter().enumerate() {
                 let step_key = format!("strategies.{problem}[{index}]");
                 let script_key = format!("{step_key}.script");
-                match (&step.script, step.action == ActionName::RunScript) {
+                let takes_script = matches!(
+                    step.action,
+                    ActionName::RunScript | ActionName::RenewCertificate
+                );
+                match (&step.script, takes_script) {
+                    (None, true) if step.action == ActionName::RenewCertificate => {
+                        if config.security.certificates.renew.is_none() {
+                            self.blame(&[&step_key], |_| {
+                                (
+                                    "renew_certificate does not say by which script".to_owned(),
+                                    format!(
+                                        "add script = \"name\", or set security.certificates.renew: {known}"
+                                    ),
+                                )
+                            });
+                        }
+                    }
                     (None, true) => self.blame(&[&step_key], |_| {
                         (
                             "run_script does not say which script".to_owned(),

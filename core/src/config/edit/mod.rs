@@ -204,20 +204,19 @@ fn wish(edit: &ConfigEdit, held: &Node, in_force: &Config) -> Result<Wish, Vec<C
 fn new_script(key: &str, node: &Node, in_force: &Config) -> Option<ConfigProblem> {
     let name = key.strip_prefix("strategies.")?;
     let target: Problem = serde_json::from_value(Json::from(name)).ok()?;
-    let known: BTreeSet<Option<String>> = in_force
+    let known: BTreeSet<(String, Option<String>)> = in_force
         .strategy(target)
         .into_iter()
-        .filter(|step| step.action == ActionName::RunScript)
-        .map(|step| step.script)
+        .map(|step| (step.action.to_string(), step.script))
         .collect();
     let Json::Array(steps) = wire::json(node) else {
         return None;
     };
     let at = steps.iter().position(|step| {
         let script = step.get("script").and_then(Json::as_str).map(str::to_owned);
-        let runs =
-            step.get("action").and_then(Json::as_str) == Some(ActionName::RunScript.as_str());
-        (runs || script.is_some()) && !known.contains(&script)
+        let action = step.get("action").and_then(Json::as_str).unwrap_or_default();
+        let runs = action == ActionName::RunScript.as_str();
+        (runs || script.is_some()) && !known.contains(&(action.to_owned(), script))
     })?;
     Some(problem(
         &format!("{key}[{at}].action"),

@@ -304,7 +304,7 @@ fn weigh(
         .records
         .of(incident.problem, step.action, &incident.resource);
     let allowed = policy::weigh(question, &plan);
-    let decision = match allowed {
+    let mut decision = match allowed {
         Err(decision) => decision,
         Ok(reason) => match guards::objection(question, step, &plan, &record) {
             None => match more_careful {
@@ -339,6 +339,14 @@ fn weigh(
         },
     };
     let plan = (decision.verdict != Verdict::Withhold).then_some(plan);
+    let planner = Planner {
+        resources: question.resources,
+        graph: question.graph,
+        config: question.config,
+    };
+    if let Some(left_out) = planner.left_out(incident, step.action) {
+        decision.reason = format!("{}; {left_out}", decision.reason);
+    }
     Answer {
         decision,
         plan,

@@ -25,14 +25,14 @@ pub fn offered(
         .into_iter()
         .filter(|action| action.risk() < Risk::High && *action != ActionName::RunScript)
         .filter(|action| strategy.iter().all(|step| step.action != *action))
-        .map(|action| StrategyStep {
-            action,
-            script: None,
-            attempts: 1,
-            back_off: Span::from_secs(30),
-        });
+        .map(untold);
     let mut offered: Vec<OfferedAction> = Vec::new();
-    for step in strategy.iter().cloned().chain(others) {
+    // To close a port is of high risk too, and the one other thing that helps where binding it does.
+    let alternative = strategy
+        .iter()
+        .any(|step| step.action == ActionName::BindPort)
+        .then(|| untold(ActionName::ClosePort));
+    for step in strategy.iter().cloned().chain(others).chain(alternative) {
         if offered.iter().any(|known| known.action == step.action) {
             continue;
         }
@@ -67,16 +67,21 @@ pub fn asked_plan(
     let step = strategy
         .into_iter()
         .find(|step| step.action == action)
-        .unwrap_or(StrategyStep {
-            action,
-            script: None,
-            attempts: 1,
-            back_off: Span::from_secs(30),
-        });
+        .unwrap_or_else(|| untold(action));
     offered(planner, records, incident)
         .iter()
         .any(|offer| offer.action == action)
         .then(|| planner.plan(incident, &step).ok())?
+}
+
+/// The step of an action of which the strategy says nothing.
+const fn untold(action: ActionName) -> StrategyStep {
+    StrategyStep {
+        action,
+        script: None,
+        attempts: 1,
+        back_off: Span::from_secs(30),
+    }
 }
 
 /// What stands for the problem where a person asks for something though nothing is known to be wrong.
@@ -87,6 +92,10 @@ pub fn nearest_problem(resource: &Resource) -> Problem {
         ResourceKind::Service => Problem::EndpointFailing,
         ResourceKind::Unit => Problem::UnitFailed,
         ResourceKind::Engine => Problem::DockerUnreachable,
+        ResourceKind::Image => Problem::CriticalVulnerability,
+        ResourceKind::Certificate => Problem::CertificateExpiring,
+        ResourceKind::SignIn => Problem::SignInAttack,
+        ResourceKind::Port => Problem::UnexpectedPort,
         // One that works is restarted as what is seen to fail from outside: it need not be down.
         _ => Problem::EndpointFailing,
     }

@@ -39,6 +39,9 @@ pub enum PlanProblem {
     /// The limit can't be raised further.
     #[error("its memory limit is as high as this host allows")]
     NoRoom,
+    /// The thing is there, but not such that it could be done, and why.
+    #[error("{0}")]
+    Unfit(String),
     /// The script is not in the allow-list.
     #[error("the script {0} is not in the configuration")]
     NoScript(String),

@@ -1,5 +1,7 @@
 //! Plans and identities under random values: what an approval binds to can't be mistaken for something else.
 
+mod security;
+
 use proptest::prelude::*;
 use steward_api::{
     Action, ContainerCondition, ContainerRef, Limits, Plan, Precondition, ResourceId, ResourceKind,
@@ -63,6 +65,41 @@ fn actions() -> impl Strategy<Value = Action> {
             older_than_days
         }),
         ids().prop_map(|unit| Action::RestartUnit { unit }),
+        (containers(), names(), names(), 0..60_u32).prop_map(
+            |(container, image, from_image_id, grace_seconds)| Action::UpdateImage {
+                container,
+                image,
+                from_image_id,
+                grace_seconds
+            }
+        ),
+        (containers(), names(), any::<u16>(), any::<bool>()).prop_map(
+            |(container, transport, port, close)| {
+                let grace_seconds = 10;
+                if close {
+                    Action::ClosePort {
+                        container,
+                        transport,
+                        port,
+                        grace_seconds,
+                    }
+                } else {
+                    Action::BindPort {
+                        container,
+                        transport,
+                        port,
+                        grace_seconds,
+                    }
+                }
+            }
+        ),
+        (ids(), any::<std::net::IpAddr>(), 1..9000_u32).prop_map(|(host, address, minutes)| {
+            Action::BlockAddress {
+                host,
+                address,
+                minutes,
+            }
+        }),
     ]
 }
 
