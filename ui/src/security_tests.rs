@@ -235,10 +235,10 @@ fn images() -> Vec<ImageScan> {
     ]
 }
 
-fn told(lines: &[Line]) -> Vec<String> {
+fn told(lines: &[(u64, Line)]) -> Vec<String> {
     lines
         .iter()
-        .map(|line| match line {
+        .map(|(_, line)| match line {
             Line::Group(group) => format!("{}: {}", group.name, group.counts),
             Line::Row(row) => format!("- {}", row.id),
         })
@@ -282,13 +282,13 @@ fn vulnerabilities_by_package_stand_once_with_all_their_images() {
             "- CVE-4",
         ]
     );
-    let Line::Row(shared) = &lines[4] else {
+    let Line::Row(shared) = &lines[4].1 else {
         panic!("a row")
     };
     assert_eq!(shared.images, ["nginx:1", "redis:7"]);
     assert_eq!(shared.containers.len(), 3);
     assert_eq!(shared.versions(), "1.0, no fixed version known");
-    let Line::Row(fixed) = &lines[1] else {
+    let Line::Row(fixed) = &lines[1].1 else {
         panic!("a row")
     };
     assert_eq!(fixed.versions(), "1.0 → 1.1");
@@ -314,14 +314,23 @@ fn a_search_finds_by_id_package_container_or_alias_and_a_severity_leaves_out_wha
 }
 
 #[test]
-fn lines_that_say_the_same_have_the_same_key_and_others_another() {
-    let (lines, _) = lines(&images(), &SecurityFilter::default());
-    let keys: Vec<u64> = lines.iter().map(|line| line.key(0)).collect();
-    let mut apart = keys.clone();
-    apart.sort_unstable();
-    apart.dedup();
-    assert_eq!(apart.len(), keys.len());
-    assert_eq!(lines[0].key(0), lines[0].clone().key(0));
+fn each_line_has_a_key_of_its_own_that_it_keeps() {
+    let keys = |images: &[ImageScan]| -> Vec<u64> {
+        let (lines, _) = lines(images, &SecurityFilter::default());
+        lines.iter().map(|(key, _)| *key).collect()
+    };
+    let before = keys(&images());
+    let mut twice = images();
+    twice.extend(images().into_iter().map(|mut scan| {
+        scan.image_id.push('2');
+        scan
+    }));
+    let mut all = keys(&twice);
+    assert_eq!(all.len(), before.len() * 2);
+    assert!(before.iter().all(|key| all.contains(key)));
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), before.len() * 2);
 }
 
 #[test]

@@ -80,10 +80,10 @@ pub enum Line {
 }
 
 impl Line {
-    /// Two lines that say the same have the same key; `place` tells those apart that stand in one list.
-    pub fn key(&self, place: usize) -> u64 {
+    /// What it says as a number: two that say the same have the same.
+    fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self, place).hash(&mut hasher);
+        self.hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -118,8 +118,8 @@ fn counted(number: usize) -> String {
     }
 }
 
-/// The lines to show, and how many vulnerabilities stand in them.
-pub fn lines(images: &[ImageScan], filter: &SecurityFilter) -> (Vec<Line>, usize) {
+/// The lines to show, each with a key of its own that it keeps for as long as it says the same; and how many vulnerabilities stand in them.
+pub fn lines(images: &[ImageScan], filter: &SecurityFilter) -> (Vec<(u64, Line)>, usize) {
     let words = wanted(&filter.search);
     let fits = |scan: &ImageScan, one: &Vulnerability| {
         if filter.severity.is_some_and(|least| one.severity < least) {
@@ -162,10 +162,20 @@ pub fn lines(images: &[ImageScan], filter: &SecurityFilter) -> (Vec<Line>, usize
     });
     let mut lines = Vec::new();
     let mut number = 0;
+    let mut keys = BTreeSet::new();
+    let mut add = |line: Line| {
+        let mut key = line.key();
+        while !keys.insert(key) {
+            key = key.wrapping_add(1);
+        }
+        lines.push((key, line));
+    };
     for (group, rows) in groups {
-        lines.push(Line::Group(Arc::new(group)));
+        add(Line::Group(Arc::new(group)));
         number += rows.len();
-        lines.extend(rows.into_iter().map(|row| Line::Row(Arc::new(row))));
+        for row in rows {
+            add(Line::Row(Arc::new(row)));
+        }
     }
     (lines, number)
 }

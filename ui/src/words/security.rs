@@ -29,6 +29,13 @@ pub const fn score_mark(level: Option<SecurityLevel>, is_whole: bool) -> Mark {
     }
     Mark {
         tone: Tone::Unsure,
+        word: match level {
+            None => mark.word,
+            Some(SecurityLevel::Excellent) => "excellent so far",
+            Some(SecurityLevel::Good) => "good so far",
+            Some(SecurityLevel::Warning) => "warning",
+            Some(SecurityLevel::Critical) => "critical",
+        },
         ..mark
     }
 }
