@@ -316,8 +316,8 @@ fn row_of(row: Arc<Row>, chosen: RwSignal<Option<Arc<Row>>>) -> AnyView {
 
 fn exploited() -> AnyView {
     view! {
-        <span class="mark tone-critical exploited">
-            {shape(Shape::Block)} <span>"used in attacks"</span>
+        <span class="mark tone-critical exploited" title="It is known to have been used in attacks">
+            {shape(Shape::Block)} <span>"exploited"</span>
         </span>
     }
     .into_any()
