@@ -11,8 +11,8 @@ use std::{
 use jiff::Timestamp;
 use steward_api::{
     Autonomy, Conversation, ConversationDetail, ConversationId, Envelope, Event, Health, Incident,
-    IncidentId, Metric, Resource, ResourceId, ResourceList, StatusReply, Task, TaskId, TaskState,
-    Unreadable,
+    IncidentId, Metric, Resource, ResourceId, ResourceList, SecuritySummary, StatusReply, Task,
+    TaskId, TaskState, Unreadable,
 };
 
 use crate::{
@@ -107,6 +107,8 @@ pub struct Touched {
     pub conversations: bool,
     /// Status and autonomy.
     pub status: bool,
+    /// What the scans of security found.
+    pub security: bool,
     /// Something came of which the event does not tell all: the resources should be read again soon.
     pub read_resources: bool,
     /// The same of the status.
@@ -124,6 +126,7 @@ impl Touched {
             journal: self.journal || other.journal,
             conversations: self.conversations || other.conversations,
             status: self.status || other.status,
+            security: self.security || other.security,
             read_resources: self.read_resources || other.read_resources,
             read_status: self.read_status || other.read_status,
         }
@@ -155,6 +158,8 @@ pub struct World {
     pub conversations: Vec<Arc<Conversation>>,
     /// The conversation whose messages are shown.
     pub dialogue: Option<Dialogue>,
+    /// Security in numbers; absent where the agent did not say.
+    pub security: Option<Arc<SecuritySummary>>,
     /// What came through the stream, newest first.
     pub journal: VecDeque<Arc<Envelope>>,
 }
@@ -247,6 +252,12 @@ impl World {
                 }
                 touched.status = true;
             }
+            Event::SecurityScanned { summary, .. } => {
+                touched = self.load_security(Some(SecuritySummary::clone(summary)));
+            }
+            Event::PortAccepted { .. } => touched.security = true,
+            // How the day before was: nothing of what is now.
+            Event::SecurityDay { .. } => touched.security = true,
             Event::AgentStopped { .. }
             | Event::ActionIntended { .. }
             | Event::ActionConcluded { .. }
@@ -329,6 +340,15 @@ impl World {
         self.status = Some(Arc::new(status));
         Touched {
             status: true,
+            ..Touched::default()
+        }
+    }
+
+    /// Takes in the security in numbers; absent where the agent can't tell it.
+    pub fn load_security(&mut self, summary: Option<SecuritySummary>) -> Touched {
+        self.security = summary.map(Arc::new);
+        Touched {
+            security: true,
             ..Touched::default()
         }
     }
