@@ -54,7 +54,7 @@ pub use scan::{
 };
 pub use scan_found::{Documents, Found, PartFound};
 pub use scan_host::*;
-pub use words::{of_connection, of_tls, sha256, words};
+pub use words::{of_certificate, of_connection, of_tls, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources
 

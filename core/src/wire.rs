@@ -328,8 +328,6 @@ fn integrations(
                 }
             }
         }
-        made.actuators
-            .push(Arc::new(host::HostActuator::new(config)));
         if config.host.enabled {
             made.probes.host = Some(Arc::new(host::HostLook::default()));
             made.sources
@@ -343,6 +341,10 @@ fn integrations(
         let chains = Arc::new(tls::TlsProbe::default());
         made.probes.certificates =
             Some(Arc::clone(&chains) as Arc<dyn crate::ports::CertificateProbe>);
+        made.actuators.push(Arc::new(host::HostActuator::new(
+            config,
+            Some(Arc::clone(&chains) as Arc<dyn crate::ports::ChainReader>),
+        )));
         made.probes.chains = Some(chains);
         made.sources.push(Arc::new(http::HttpSource::new(
             config,

@@ -386,7 +386,7 @@ fn precondition_words(precondition: &Precondition) -> String {
             format!("{} still shows the same certificate", certificate.short())
         }
         Precondition::AddressFree { address, .. } => {
-            format!("this host can block addresses and does not block {address}")
+            format!("this host can block addresses, and {address} is not your own")
         }
         Precondition::Nothing => "always: it is safe at any time".to_owned(),
     }

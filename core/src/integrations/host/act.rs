@@ -1,11 +1,13 @@
-//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's.
+//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's (to renew a
+//! certificate, too), blocks an address.
 //!
-//! What flows through: permits in, what was done in words out. What it never does: run anything that is not one of these four, take a
+//! What flows through: permits in, what was done in words out. What it never does: run anything that is not one of these, take a
 //! script or argument from outside the configuration, or use a shell.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,12 +16,13 @@ use jiff::Timestamp;
 use steward_api::{Action, ActionName, Precondition, ResourceId, ResourceKind, Verification};
 
 use super::{
+    block::{self, Blocks},
     program::{self, Ended, ProgramError},
     systemd::{Systemd, brief, check_name, find},
 };
 use crate::{
     config::{Config, Script},
-    ports::{ActError, Actuator, Permit, Reading},
+    ports::{ActError, Actuator, ChainReader, Permit, Reading},
     redact::{redact, redact_lines},
 };
 
@@ -38,18 +41,21 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// Carries out actions on the host.
 pub struct HostActuator {
-    node: String,
+    pub(super) node: String,
     scripts: BTreeMap<String, Script>,
     pub(super) systemd: Systemd,
     pub(super) journalctl: PathBuf,
     pub(super) service: PathBuf,
     /// The start script by which `service` knows Docker.
     pub(super) docker_init_script: PathBuf,
+    pub(super) blocks: Blocks,
+    /// Reads certificates anew; absent where nothing does.
+    pub(super) chains: Option<Arc<dyn ChainReader>>,
 }
 
 impl HostActuator {
     /// An actuator for the host that this runs on, with the scripts that the configuration allows.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, chains: Option<Arc<dyn ChainReader>>) -> Self {
         Self {
             node: config.node.name.clone(),
             scripts: config.scripts.clone(),
@@ -57,11 +63,17 @@ impl HostActuator {
             journalctl: find("journalctl"),
             service: find("service"),
             docker_init_script: PathBuf::from("/etc/init.d/docker"),
+            blocks: Blocks::new(config),
+            chains,
         }
     }
 
     /// Refuses what is not on this host or not of the kind that the action is for.
-    fn check_target(&self, target: &ResourceId, kind: ResourceKind) -> Result<(), ActError> {
+    pub(super) fn check_target(
+        &self,
+        target: &ResourceId,
+        kind: ResourceKind,
+    ) -> Result<(), ActError> {
         if target.node != self.node {
             return Err(ActError::Failed(format!(
                 "{target} is not on {}, the only host that can be changed from here",
@@ -221,6 +233,9 @@ impl Actuator for HostActuator {
                 | ActionName::RestartUnit
                 | ActionName::RestartDockerDaemon
                 | ActionName::RunScript
+                | ActionName::RenewCertificate
+                | ActionName::BlockAddress
+                | ActionName::UnblockAddress
         )
     }
 
@@ -228,9 +243,11 @@ impl Actuator for HostActuator {
         MARGIN
             + match action {
                 Action::VacuumSystemdJournal { .. } => VACUUM_LIMIT,
-                Action::RunScript { script, .. } => {
+                Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                     self.scripts.get(script).map_or(Duration::ZERO, limit)
                 }
+                // It is looked by what it is done, then it is done.
+                Action::BlockAddress { .. } | Action::UnblockAddress { .. } => block::LIMIT * 4,
                 _ => RESTART_LIMIT,
             }
     }
@@ -254,8 +271,14 @@ impl Actuator for HostActuator {
             Precondition::Container { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Precondition::Limits { .. } => Err(elsewhere(ActionName::SetLimits)),
             Precondition::PreviousKept { .. } => Err(elsewhere(ActionName::RemovePrevious)),
-            Precondition::CertificateIs { .. } => Err(elsewhere(ActionName::RenewCertificate)),
-            Precondition::AddressFree { .. } => Err(elsewhere(ActionName::BlockAddress)),
+            Precondition::CertificateIs {
+                certificate,
+                fingerprint,
+            } => self.is_certificate(certificate, fingerprint).await,
+            Precondition::AddressFree { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                self.blocks.can(*address).await
+            }
         }
     }
 
@@ -286,6 +309,26 @@ impl Actuator for HostActuator {
                 self.check_target(host, ResourceKind::Host)?;
                 self.run_script(script).await
             }
+            Action::RenewCertificate {
+                certificate,
+                script,
+                ..
+            } => {
+                self.check_target(certificate, ResourceKind::Certificate)?;
+                self.run_script(script).await
+            }
+            Action::BlockAddress {
+                host,
+                address,
+                minutes,
+            } => {
+                self.check_target(host, ResourceKind::Host)?;
+                self.blocks.block(*address, *minutes).await
+            }
+            Action::UnblockAddress { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                self.blocks.unblock(*address).await
+            }
             other => Err(elsewhere(other.name())),
         }
     }
@@ -307,8 +350,19 @@ impl Actuator for HostActuator {
             Verification::ContainersHealthy { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Verification::ContainerStopped { .. } => Err(elsewhere(ActionName::StopContainer)),
             Verification::LimitsAre { .. } => Err(elsewhere(ActionName::SetLimits)),
-            Verification::CertificateRenewed { .. } => Err(elsewhere(ActionName::RenewCertificate)),
-            Verification::AddressBlocked { .. } => Err(elsewhere(ActionName::BlockAddress)),
+            Verification::CertificateRenewed {
+                certificate,
+                ended_at,
+                ..
+            } => self.is_renewed(certificate, *ended_at).await,
+            Verification::AddressBlocked { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                Ok(if self.blocks.is_blocked(*address).await? {
+                    Reading::Holds
+                } else {
+                    Reading::Broken(format!("{address} is not blocked"))
+                })
+            }
         }
     }
 
@@ -317,6 +371,15 @@ impl Actuator for HostActuator {
         action: &Action,
         since: Timestamp,
     ) -> Result<Option<bool>, ActError> {
+        match action {
+            Action::BlockAddress { address, .. } => {
+                return self.blocks.is_blocked(*address).await.map(Some);
+            }
+            Action::UnblockAddress { address, .. } => {
+                return self.blocks.is_blocked(*address).await.map(|is| Some(!is));
+            }
+            _ => {}
+        }
         let Action::RestartUnit { unit } = action else {
             // A script, a vacuumed journal and a daemon leave no trace that could be told from another's.
             return Ok(None);
@@ -353,7 +416,18 @@ impl Actuator for HostActuator {
                     arguments.join(" ")
                 ));
             }
-            Action::RunScript { script, .. } => {
+            Action::BlockAddress { address, .. } => {
+                lines.push(match self.blocks.can(*address).await? {
+                    Reading::Holds if self.blocks.is_blocked(*address).await? => {
+                        format!("{address} is blocked already; its time begins anew")
+                    }
+                    Reading::Holds => format!(
+                        "What {address} sends to this host and to its containers is dropped; whoever is behind it is shut out, a friend too"
+                    ),
+                    Reading::Broken(why) | Reading::Hopeless(why) => why,
+                });
+            }
+            Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                 let name = script;
                 let script = self.script(name)?;
                 lines.push(format!(

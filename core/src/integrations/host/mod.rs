@@ -7,12 +7,14 @@
 
 pub(crate) mod act;
 mod addresses;
+mod block;
 mod disks;
 mod gauges;
 mod logs;
 pub(crate) mod observe;
 mod probe;
 mod program;
+mod renewal;
 mod sockets;
 mod systemd;
 

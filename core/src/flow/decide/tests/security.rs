@@ -75,7 +75,8 @@ impl House {
             diagnoses: Vec::new(),
             chosen: None,
             decision: None,
-            detected_at: at(),
+            tasks: Vec::new(),
+            opened_at: at(),
             updated_at: at(),
             resolved_at: None,
             resolution: None,
@@ -97,7 +98,7 @@ impl House {
     }
 
     fn with_planner<T>(&self, see: impl FnOnce(&Planner<'_>) -> T) -> T {
-        let graph = Graph::new(self.resources.values().map(AsRef::as_ref));
+        let graph = Graph::of(&self.resources);
         see(&Planner {
             resources: &self.resources,
             graph: &graph,
@@ -155,7 +156,7 @@ fn vulnerable(fixed: Option<&str>, containers: &[&str]) -> House {
         Problem::CriticalVulnerability,
         ResourceKind::Image,
         "nginx:1",
-        Facts::Image(facts),
+        Facts::Image(Box::new(facts)),
     )
 }
 
@@ -312,7 +313,7 @@ fn a_certificate_is_renewed_by_the_configured_script_with_its_own_risk() {
         Problem::CertificateExpiring,
         ResourceKind::Certificate,
         "house.example:443",
-        Facts::Certificate(facts),
+        Facts::Certificate(Box::new(facts)),
     );
     let why = house
         .plan(ActionName::RenewCertificate)
@@ -363,13 +364,14 @@ fn attacked(worst: Vec<SignInSource>) -> House {
         logged_by: ResourceId::host("atlas"),
         failures: 90,
         sources: worst.len() as u64,
+        attacking: worst.len() as u64,
         worst,
     };
     House::new(
         Problem::SignInAttack,
         ResourceKind::SignIn,
         "sshd",
-        Facts::SignIn(facts),
+        Facts::SignIn(Box::new(facts)),
     )
 }
 
@@ -387,8 +389,8 @@ fn attackers_are_blocked_for_a_while_and_never_ones_own_address() {
     assert_eq!(
         house.told(ActionName::BlockAddress),
         [
-            "Drop what 203.0.113.7 sends to host for 24 hours",
-            "Drop what 2001:db8::9 sends to host for 24 hours"
+            "Drop what 203.0.113.7 sends to atlas for 24 hours",
+            "Drop what 2001:db8::9 sends to atlas for 24 hours"
         ]
     );
     let left_out = house

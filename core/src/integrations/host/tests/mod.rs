@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use crate::{config::Config, ports::Clock};
 
 mod act;
+mod block;
 mod observe;
+mod renewal;
 
 struct Now;
 
