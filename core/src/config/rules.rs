@@ -256,19 +256,18 @@ impl Rules<'_> {
                     step.action,
                     ActionName::RunScript | ActionName::RenewCertificate
                 );
+                let is_renewal = step.action == ActionName::RenewCertificate;
+                let has_renewal = config.security.certificates.renew.is_some();
                 match (&step.script, takes_script) {
-                    (None, true) if step.action == ActionName::RenewCertificate => {
-                        if config.security.certificates.renew.is_none() {
-                            self.blame(&[&step_key], |_| {
-                                (
-                                    "renew_certificate does not say by which script".to_owned(),
-                                    format!(
-                                        "add script = \"name\", or set security.certificates.renew: {known}"
-                                    ),
-                                )
-                            });
-                        }
-                    }
+                    (None, true) if is_renewal && has_renewal => {}
+                    (None, true) if is_renewal => self.blame(&[&step_key], |_| {
+                        (
+                            "renew_certificate does not say by which script".to_owned(),
+                            format!(
+                                "add script = \"name\", or set security.certificates.renew: {known}"
+                            ),
+                        )
+                    }),
                     (None, true) => self.blame(&[&step_key], |_| {
                         (
                             "run_script does not say which script".to_owned(),

@@ -270,7 +270,10 @@ fn open_port(container: Option<&str>) -> House {
 fn a_published_port_is_bound_or_closed_and_one_of_the_host_is_left_to_its_owner() {
     let house = open_port(Some("web")).with(container("web", "nginx:1"));
     let told = house.told(ActionName::BindPort);
-    assert!(told[0].contains("8080/tcp on this machine alone"), "{told:?}");
+    assert!(
+        told[0].contains("8080/tcp on this machine alone"),
+        "{told:?}"
+    );
     assert!(told[1].starts_with("Remove the web that was kept"));
     assert!(house.told(ActionName::ClosePort)[0].contains("without the published port 8080/tcp"));
     assert_eq!(
@@ -418,7 +421,10 @@ fn where_only_ones_own_address_is_left_nothing_is_blocked() {
         SignInPattern::SuccessAfterFailures,
         Some("it signed in before"),
     )]);
-    let why = house.plan(ActionName::BlockAddress).unwrap_err().to_string();
+    let why = house
+        .plan(ActionName::BlockAddress)
+        .unwrap_err()
+        .to_string();
     assert!(
         why.contains("192.168.1.5 may be your own (it signed in before)"),
         "{why}"
