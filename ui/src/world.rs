@@ -223,11 +223,13 @@ impl World {
             Event::SourceUp { source } => {
                 self.source_changed(source, true, None);
                 touched.status = true;
+                touched.security = reads_security(source);
                 touched.read_resources = true;
             }
             Event::SourceDown { source, error } => {
                 self.source_changed(source, false, Some(error));
                 touched.status = true;
+                touched.security = reads_security(source);
                 touched.read_resources = true;
             }
             Event::MessageSent {
@@ -494,6 +496,11 @@ impl World {
             .filter_map(|entry| entry.resource.as_ref().map(|read| read.read_at))
             .max()
     }
+}
+
+/// Whether a source reads a part of the security scan: that one fails is told by its own event alone.
+fn reads_security(source: &str) -> bool {
+    source.starts_with("security-")
 }
 
 /// Whether a task waits for a person's answer.

@@ -313,6 +313,17 @@ fn the_score_follows_the_scans_and_is_unknown_where_it_was_not_told() {
     assert!(world.apply(samples::port_accepted(2, "8080/tcp")).security);
     assert!(world.apply(samples::security_day(3)).security);
     assert_eq!(score(&world), Some(85));
+    // A part that can't be read any more is told by its source alone.
+    assert!(
+        world
+            .apply(samples::source_down(4, "security-ports", "why"))
+            .security
+    );
+    assert!(
+        !world
+            .apply(samples::source_down(5, "docker", "why"))
+            .security
+    );
     assert!(world.load_security(None).security);
     assert_eq!(world.security, None);
 }
