@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use steward::client::StreamEvent;
 use steward_api::{
-    Event, GetSecuritySummary, GetStatus, Health, ListPendingTasks, Nothing, SecurityLevel, SecuritySummary,
-    Severity, StatusReply, Task, TaskId, TaskState,
+    Event, GetSecuritySummary, GetStatus, Health, ListPendingTasks, Nothing, SecurityLevel,
+    SecuritySummary, Severity, StatusReply, Task, TaskId, TaskState,
 };
 use tokio::{sync::watch, time::Instant};
 
