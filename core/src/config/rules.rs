@@ -239,6 +239,17 @@ impl Rules<'_> {
         }
     }
 
+    fn blame_missing_renewal(&mut self, config: &Config, step_key: &str, known: String) {
+        if config.security.certificates.renew.is_none() {
+            self.blame(&[step_key], |_| {
+                (
+                    "renew_certificate does not say by which script".to_owned(),
+                    format!("add script = \"name\", or set security.certificates.renew: {known}"),
+                )
+            });
+        }
+    }
+
     fn scripts(&mut self, config: &Config) {
         let known = known_scripts(config);
         if let Some(script) = &config.security.certificates.renew
@@ -257,17 +268,10 @@ impl Rules<'_> {
                     ActionName::RunScript | ActionName::RenewCertificate
                 );
                 match (&step.script, takes_script) {
+                    // Renewing has a script of its own where the step names none.
                     (None, true) if step.action == ActionName::RenewCertificate => {
-                        if config.security.certificates.renew.is_none() {
-                            self.blame(&[&step_key], |_| {
-                                (
-                                    "renew_certificate does not say by which script".to_owned(),
-                                    format!(
-                                        "add script = \"name\", or set security.certificates.renew: {known}"
-                                    ),
-                                )
-                            });
-                        }
+                        let known = known.clone();
+                        self.blame_missing_renewal(config, &step_key, known);
                     }
                     (None, true) => self.blame(&[&step_key], |_| {
                         (

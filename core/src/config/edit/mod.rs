@@ -214,7 +214,10 @@ fn new_script(key: &str, node: &Node, in_force: &Config) -> Option<ConfigProblem
     };
     let at = steps.iter().position(|step| {
         let script = step.get("script").and_then(Json::as_str).map(str::to_owned);
-        let action = step.get("action").and_then(Json::as_str).unwrap_or_default();
+        let action = step
+            .get("action")
+            .and_then(Json::as_str)
+            .unwrap_or_default();
         let runs = action == ActionName::RunScript.as_str();
         (runs || script.is_some()) && !known.contains(&(action.to_owned(), script))
     })?;

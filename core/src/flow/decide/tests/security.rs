@@ -75,7 +75,8 @@ impl House {
             diagnoses: Vec::new(),
             chosen: None,
             decision: None,
-            detected_at: at(),
+            tasks: Vec::new(),
+            opened_at: at(),
             updated_at: at(),
             resolved_at: None,
             resolution: None,
@@ -97,7 +98,7 @@ impl House {
     }
 
     fn with_planner<T>(&self, see: impl FnOnce(&Planner<'_>) -> T) -> T {
-        let graph = Graph::new(self.resources.values().map(AsRef::as_ref));
+        let graph = Graph::of(&self.resources);
         see(&Planner {
             resources: &self.resources,
             graph: &graph,
@@ -155,7 +156,7 @@ fn vulnerable(fixed: Option<&str>, containers: &[&str]) -> House {
         Problem::CriticalVulnerability,
         ResourceKind::Image,
         "nginx:1",
-        Facts::Image(facts),
+        Facts::Image(Box::new(facts)),
     )
 }
 
@@ -269,7 +270,10 @@ fn open_port(container: Option<&str>) -> House {
 fn a_published_port_is_bound_or_closed_and_one_of_the_host_is_left_to_its_owner() {
     let house = open_port(Some("web")).with(container("web", "nginx:1"));
     let told = house.told(ActionName::BindPort);
-    assert!(told[0].contains("8080/tcp on this machine alone"), "{told:?}");
+    assert!(
+        told[0].contains("8080/tcp on this machine alone"),
+        "{told:?}"
+    );
     assert!(told[1].starts_with("Remove the web that was kept"));
     assert!(house.told(ActionName::ClosePort)[0].contains("without the published port 8080/tcp"));
     assert_eq!(
@@ -312,7 +316,7 @@ fn a_certificate_is_renewed_by_the_configured_script_with_its_own_risk() {
         Problem::CertificateExpiring,
         ResourceKind::Certificate,
         "house.example:443",
-        Facts::Certificate(facts),
+        Facts::Certificate(Box::new(facts)),
     );
     let why = house
         .plan(ActionName::RenewCertificate)
@@ -363,13 +367,14 @@ fn attacked(worst: Vec<SignInSource>) -> House {
         logged_by: ResourceId::host("atlas"),
         failures: 90,
         sources: worst.len() as u64,
+        attacking: worst.len() as u64,
         worst,
     };
     House::new(
         Problem::SignInAttack,
         ResourceKind::SignIn,
         "sshd",
-        Facts::SignIn(facts),
+        Facts::SignIn(Box::new(facts)),
     )
 }
 
@@ -387,8 +392,8 @@ fn attackers_are_blocked_for_a_while_and_never_ones_own_address() {
     assert_eq!(
         house.told(ActionName::BlockAddress),
         [
-            "Drop what 203.0.113.7 sends to host for 24 hours",
-            "Drop what 2001:db8::9 sends to host for 24 hours"
+            "Drop what 203.0.113.7 sends to atlas for 24 hours",
+            "Drop what 2001:db8::9 sends to atlas for 24 hours"
         ]
     );
     let left_out = house
@@ -416,7 +421,10 @@ fn where_only_ones_own_address_is_left_nothing_is_blocked() {
         SignInPattern::SuccessAfterFailures,
         Some("it signed in before"),
     )]);
-    let why = house.plan(ActionName::BlockAddress).unwrap_err().to_string();
+    let why = house
+        .plan(ActionName::BlockAddress)
+        .unwrap_err()
+        .to_string();
     assert!(
         why.contains("192.168.1.5 may be your own (it signed in before)"),
         "{why}"
