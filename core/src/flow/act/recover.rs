@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steward_api::{StepResult, Task, TaskResult};
+use steward_api::{Action, Step, StepResult, Task, TaskResult, Undo};
 use tokio::time::sleep;
 
 use super::{Conclusion, Execution, Executor, Intent, Verified};
@@ -33,7 +33,7 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
             continue;
         };
         let action = match (&step.undo, record.undo) {
-            (steward_api::Undo::Action { action }, true) => (**action).clone(),
+            (Undo::Action { action }, true) => (**action).clone(),
             _ => step.action.clone(),
         };
         let intent = Intent {
@@ -116,11 +116,25 @@ pub async fn recover(executor: &Executor, task: &Task, open: &[ActionRecord]) ->
             })
             .await;
         texts.push(details);
+        // Cut short halfway, it leaves a service without its container. To put that back looks where each of them stands first, does
+        // nothing where all is as it was, and is written down like every other deed; it repeats nothing.
+        let is_well = matches!(result, StepResult::Succeeded | StepResult::Undone);
+        if !is_well && keeps_the_one_before(step) {
+            texts.extend(executor.undo(task.id, record.step, step).await);
+        }
     }
     Execution::Ended(TaskResult {
         success: last_step_succeeded,
         details: texts.join("; "),
     })
+}
+
+/// Whether a step keeps what was there before, to be put back as it was.
+const fn keeps_the_one_before(step: &Step) -> bool {
+    match &step.undo {
+        Undo::Action { action } => matches!(**action, Action::RestorePrevious { .. }),
+        Undo::Impossible { .. } => false,
+    }
 }
 
 enum Found {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::ports::{ActError, Actuator, Permit, Reading};
 
 use super::{
-    DockerEngine,
+    DockerEngine, anew,
     client::{Failure, QUICK},
     limits,
     models::StatsModel,
@@ -26,7 +26,7 @@ use super::{
 };
 
 /// What a start, stop or restart may take beyond the grace time, on a slow disk.
-const SLACK: Duration = Duration::from_secs(60);
+pub(super) const SLACK: Duration = Duration::from_secs(60);
 /// How long what depends on a container waits for it to be well again.
 const RECOVERY: Duration = Duration::from_secs(60);
 /// How often that is looked at.
@@ -52,6 +52,11 @@ impl Actuator for DockerEngine {
                 | ActionName::PruneStoppedContainers
                 | ActionName::PruneUnusedImages
                 | ActionName::PruneUnusedVolumes
+                | ActionName::UpdateImage
+                | ActionName::BindPort
+                | ActionName::ClosePort
+                | ActionName::RestorePrevious
+                | ActionName::RemovePrevious
         )
     }
 
@@ -71,7 +76,7 @@ impl Actuator for DockerEngine {
             }
             Action::SetLimits { .. } => UPDATE + QUICK * 2,
             Action::ClearTmp { .. } => tmp::TIMEOUT + QUICK,
-            _ => PRUNE + QUICK * 2,
+            other => anew::timeout(other).unwrap_or(PRUNE) + QUICK * 2,
         }
     }
 
@@ -136,6 +141,14 @@ impl Actuator for DockerEngine {
             } => {
                 self.own(engine, ResourceKind::Engine)?;
                 prune::stopped(self, prune::cutoff(self.clock.now(), *older_than_days)).await
+            }
+            Action::RestorePrevious {
+                container,
+                grace_seconds,
+            } => Box::pin(self.restore(container, *grace_seconds)).await,
+            Action::RemovePrevious { container } => self.remove_kept(container).await,
+            other if let Some((container, change, grace)) = anew::change(other) => {
+                Box::pin(self.make_anew(container, &change, grace)).await
             }
             other => Err(ActError::Unsupported(
                 other.name(),
@@ -207,7 +220,7 @@ impl Actuator for DockerEngine {
                 prune::preview_stopped(self, prune::cutoff(self.clock.now(), *older_than_days))
                     .await
             }
-            other => Ok(vec![other.to_string()]),
+            other => Box::pin(self.preview_anew(other)).await,
         }
     }
 }
@@ -253,7 +266,13 @@ fn limit_lines(from: Limits, to: Limits) -> Vec<String> {
 impl DockerEngine {
     async fn start(&self, container: &ContainerRef) -> Result<String, ActError> {
         self.inspect_present(container).await?;
-        let id = container.container_id.clone();
+        self.start_id(&container.container_id, container.name())
+            .await?;
+        Ok(format!("started {}", container.name()))
+    }
+
+    pub(super) async fn start_id(&self, id: &str, name: &str) -> Result<(), ActError> {
+        let id = id.to_owned();
         self.client
             .call(SLACK, |docker| async move {
                 docker
@@ -261,8 +280,7 @@ impl DockerEngine {
                     .await
             })
             .await
-            .map_err(|failure| self.act_error(failure, container.name()))?;
-        Ok(format!("started {}", container.name()))
+            .map_err(|failure| self.act_error(failure, name))
     }
 
     async fn restart(
@@ -284,9 +302,24 @@ impl DockerEngine {
         Ok(format!("restarted {}", container.name()))
     }
 
-    async fn stop(&self, container: &ContainerRef, grace_seconds: u32) -> Result<String, ActError> {
+    pub(super) async fn stop(
+        &self,
+        container: &ContainerRef,
+        grace_seconds: u32,
+    ) -> Result<String, ActError> {
         self.inspect_present(container).await?;
-        let id = container.container_id.clone();
+        self.stop_id(&container.container_id, container.name(), grace_seconds)
+            .await?;
+        Ok(format!("stopped {}", container.name()))
+    }
+
+    pub(super) async fn stop_id(
+        &self,
+        id: &str,
+        name: &str,
+        grace_seconds: u32,
+    ) -> Result<(), ActError> {
+        let id = id.to_owned();
         let options = StopContainerOptionsBuilder::default()
             .t(seconds(grace_seconds))
             .build();
@@ -295,8 +328,7 @@ impl DockerEngine {
                 docker.stop_container(&id, Some(options)).await
             })
             .await
-            .map_err(|failure| self.act_error(failure, container.name()))?;
-        Ok(format!("stopped {}", container.name()))
+            .map_err(|failure| self.act_error(failure, name))
     }
 
     /// Restarts a container and, once it is well, what depends on it, in order.

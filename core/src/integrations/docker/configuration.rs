@@ -136,7 +136,7 @@ impl ConfigurationProbe for DockerEngine {
             .any(|option| option.contains("name=rootless") || option.contains("name=userns"));
         let looked_at: Vec<Summary> = list
             .into_iter()
-            .filter(|one| !self.passes_over(&one.labels))
+            .filter(|one| !self.passes_over(&one.labels) && !one.stands_aside())
             .collect();
         let mut read = stream::iter(looked_at)
             .map(|summary| async move {

@@ -16,6 +16,7 @@ use steward_api::ResourceId;
 use crate::ports::{ContainerSignal, Signal, SourceError};
 
 use super::{
+    anew,
     cache::Cache,
     client::{Client, Failure, LIST},
     labels, lock, translate,
@@ -105,6 +106,10 @@ fn signal(node: &str, labelled: bool, event: &EventMessage) -> Option<Signal> {
     let attributes = actor.attributes.as_ref()?;
     let attribute = |name: &str| attributes.get(name).map(String::as_str);
     if !labelled && labels::is_ignored(attribute(labels::IGNORE)) {
+        return None;
+    }
+    // What stands aside is made, renamed and removed by Steward itself.
+    if attribute("name").is_some_and(anew::is_aside) {
         return None;
     }
     let action = event.action.as_deref()?;

@@ -4,7 +4,7 @@
 
 use steward_api::{ComposeRef, DependencyCondition, Labels};
 
-use super::{client::is_name, models::HeededLabels};
+use super::{anew, client::is_name, models::HeededLabels};
 
 const CRITICAL: &str = "steward.critical";
 const AUTO_RESTART: &str = "steward.auto_restart";
@@ -94,6 +94,8 @@ pub(super) fn parse(all: &HeededLabels) -> Labels {
             }
             // The demo marks what it makes with these.
             other if other.starts_with("steward.demo") => {}
+            // What made it anew says from which one.
+            anew::MADE_FROM => {}
             other if other.starts_with("steward.") => refused.push(format!(
                 "{other}: there is no such label; known are {CRITICAL}, {AUTO_RESTART}, {MAX_RESTARTS}, {HEALTH_URL}, {DEPENDS_ON}, {IGNORE}"
             )),

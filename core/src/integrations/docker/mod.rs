@@ -23,6 +23,7 @@ mod logs;
 mod observe;
 
 mod act;
+mod anew;
 mod in_flight;
 mod limits;
 mod probe;

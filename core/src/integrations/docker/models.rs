@@ -11,7 +11,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use super::labels;
+use super::{anew, labels};
 
 /// `GET /version`.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +43,11 @@ impl Summary {
             .iter()
             .filter_map(|name| name.strip_prefix('/'))
             .find(|name| !name.contains('/'))
+    }
+
+    /// Whether Steward put it aside while another takes its place: it is no service that is down. One that runs is looked after.
+    pub(super) fn stands_aside(&self) -> bool {
+        self.name().is_some_and(anew::is_aside) && self.state != "running"
     }
 }
 

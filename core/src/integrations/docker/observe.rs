@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::ports::{Cadence, Coverage, Depth, Observation, Signal, Source, SourceError};
 
 use super::{
-    DockerEngine, NAME,
+    DockerEngine, NAME, anew,
     cache::{self, Known},
     client::{Client, Failure, LIST, QUICK, is_name},
     disk_usage, events, lock, logs,
@@ -131,7 +131,8 @@ impl Source for DockerEngine {
         else {
             return Ok(None);
         };
-        if self.passes_over(&inspect.config.labels) {
+        let is_aside = anew::is_aside(inspect.name()) && inspect.state.status != "running";
+        if self.passes_over(&inspect.config.labels) || is_aside {
             return Ok(None);
         }
         let known = Known::of(&inspect);
@@ -210,7 +211,7 @@ impl DockerEngine {
             cache.retain(&ids);
             listed
                 .into_iter()
-                .filter(|summary| !self.passes_over(&summary.labels))
+                .filter(|summary| !self.passes_over(&summary.labels) && !summary.stands_aside())
                 .map(|summary| {
                     let turn = cache.take_turn(&summary, cycle, now);
                     (summary, turn || depth == Depth::Full)

@@ -100,12 +100,16 @@ impl DockerEngine {
                 ActionName::RestartUnit,
                 format!("{} is a systemd unit, not a container", unit.short()),
             )),
-            Precondition::PreviousKept { .. }
-            | Precondition::CertificateIs { .. }
-            | Precondition::AddressFree { .. } => Err(ActError::Unsupported(
-                ActionName::UpdateImage,
-                "it is no matter of containers".to_owned(),
-            )),
+            Precondition::PreviousKept {
+                resource,
+                container_id,
+            } => self.is_kept(resource, container_id).await,
+            Precondition::CertificateIs { .. } | Precondition::AddressFree { .. } => {
+                Err(ActError::Unsupported(
+                    ActionName::UpdateImage,
+                    "it is no matter of containers".to_owned(),
+                ))
+            }
         }
     }
 
@@ -232,7 +236,7 @@ impl DockerEngine {
                     }
                 }))
             }
-            _ => Ok(None),
+            other => Box::pin(self.became(other, since)).await,
         }
     }
 

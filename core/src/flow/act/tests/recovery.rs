@@ -146,3 +146,49 @@ async fn a_record_of_a_step_that_the_plan_does_not_have_is_left_alone() {
     assert!(!success);
     assert!(bench.results().is_empty());
 }
+
+fn update(name: &str) -> Step {
+    let one = restart(name);
+    let Action::RestartContainer { container, .. } = &one.action else {
+        panic!("{one:?}")
+    };
+    Step {
+        undo: Undo::Action {
+            action: Box::new(Action::RestorePrevious {
+                container: container.clone(),
+                grace_seconds: 1,
+            }),
+        },
+        action: Action::UpdateImage {
+            container: container.clone(),
+            image: "db:1".to_owned(),
+            from_image_id: "sha256:old".to_owned(),
+            grace_seconds: 1,
+        },
+        ..one
+    }
+}
+
+/// Halfway between two containers there may be none: that one is put back, with an intent of its own.
+#[tokio::test(start_paused = true)]
+async fn a_container_that_was_being_made_anew_is_put_back_and_one_that_is_well_stays() {
+    for applied in [WasApplied::No, WasApplied::CantTell] {
+        let bench = Bench::new().applied(std::slice::from_ref(&applied));
+        let plan = task(vec![update("db")]);
+        let (success, text) = details(recover(&bench.executor, &plan, &[open(0, false)]).await);
+        assert!(!success && text.contains("taken back"), "{text}");
+        let applied: Vec<_> = bench
+            .diary()
+            .into_iter()
+            .filter(|line| line.starts_with("apply"))
+            .collect();
+        assert_eq!(applied, ["apply Put db back as it was before"]);
+        assert_eq!(
+            bench.results(),
+            [StepResult::Interrupted, StepResult::Undone]
+        );
+    }
+    let bench = Bench::new();
+    let (success, _) = recovered(&bench, vec![update("db")], &[open(0, false)]).await;
+    assert!(success);
+}

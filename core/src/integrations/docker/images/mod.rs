@@ -81,7 +81,8 @@ impl DockerEngine {
         let all: Vec<Summary> = self.client.get(&self.list_path(), LIST).await?;
         let mut of: Vec<Summary> = all
             .into_iter()
-            .filter(|one| one.image_id == image_id && !self.passes_over(&one.labels))
+            .filter(|one| one.image_id == image_id)
+            .filter(|one| !self.passes_over(&one.labels) && !one.stands_aside())
             .collect();
         of.sort_by_key(|one| one.state != "running");
         Ok(of)
@@ -288,7 +289,7 @@ async fn remove(client: &Client, id: &str) {
 }
 
 /// Whether a text can stand in a path as an image's name or id.
-fn is_image(text: &str) -> bool {
+pub(super) fn is_image(text: &str) -> bool {
     let right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
     (1..=512).contains(&text.len())
         && text.bytes().all(right)

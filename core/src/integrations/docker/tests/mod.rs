@@ -2,8 +2,10 @@
 //! be had, a test says SKIPPED and why.
 
 mod actions;
+mod anew;
 mod bad_days;
 mod live_limits;
 mod private_daemon;
 mod reading;
+mod registry;
 mod support;
