@@ -328,8 +328,10 @@ fn integrations(
                 }
             }
         }
+        let chains = Arc::new(tls::TlsProbe::default());
+        let reader = Arc::clone(&chains) as Arc<dyn crate::ports::ChainReader>;
         made.actuators
-            .push(Arc::new(host::HostActuator::new(config)));
+            .push(Arc::new(host::HostActuator::new(config, reader)));
         if config.host.enabled {
             made.probes.host = Some(Arc::new(host::HostLook::default()));
             made.sources
@@ -340,7 +342,6 @@ fn integrations(
             made.probes.names = Some(Arc::clone(&network) as Arc<dyn crate::ports::NameProbe>);
             made.sources.push(network);
         }
-        let chains = Arc::new(tls::TlsProbe::default());
         made.probes.certificates =
             Some(Arc::clone(&chains) as Arc<dyn crate::ports::CertificateProbe>);
         made.probes.chains = Some(chains);

@@ -1,11 +1,13 @@
-//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's.
+//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's (one that renews
+//! a certificate too), and blocks addresses.
 //!
-//! What flows through: permits in, what was done in words out. What it never does: run anything that is not one of these four, take a
+//! What flows through: permits in, what was done in words out. What it never does: run anything that is not one of these, take a
 //! script or argument from outside the configuration, or use a shell.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,12 +16,14 @@ use jiff::Timestamp;
 use steward_api::{Action, ActionName, Precondition, ResourceId, ResourceKind, Verification};
 
 use super::{
+    block::{self, Blocker},
     program::{self, Ended, ProgramError},
+    renew::Renewals,
     systemd::{Systemd, brief, check_name, find},
 };
 use crate::{
     config::{Config, Script},
-    ports::{ActError, Actuator, Permit, Reading},
+    ports::{ActError, Actuator, ChainReader, Permit, Reading},
     redact::{redact, redact_lines},
 };
 
@@ -45,11 +49,13 @@ pub struct HostActuator {
     pub(super) service: PathBuf,
     /// The start script by which `service` knows Docker.
     pub(super) docker_init_script: PathBuf,
+    pub(super) blocker: Blocker,
+    renewals: Renewals,
 }
 
 impl HostActuator {
-    /// An actuator for the host that this runs on, with the scripts that the configuration allows.
-    pub fn new(config: &Config) -> Self {
+    /// An actuator for the host that this runs on, with the scripts that the configuration allows; certificates are read by `chains`.
+    pub fn new(config: &Config, chains: Arc<dyn ChainReader>) -> Self {
         Self {
             node: config.node.name.clone(),
             scripts: config.scripts.clone(),
@@ -57,6 +63,8 @@ impl HostActuator {
             journalctl: find("journalctl"),
             service: find("service"),
             docker_init_script: PathBuf::from("/etc/init.d/docker"),
+            blocker: Blocker::new(config),
+            renewals: Renewals { chains },
         }
     }
 
@@ -221,6 +229,9 @@ impl Actuator for HostActuator {
                 | ActionName::RestartUnit
                 | ActionName::RestartDockerDaemon
                 | ActionName::RunScript
+                | ActionName::RenewCertificate
+                | ActionName::BlockAddress
+                | ActionName::UnblockAddress
         )
     }
 
@@ -228,7 +239,9 @@ impl Actuator for HostActuator {
         MARGIN
             + match action {
                 Action::VacuumSystemdJournal { .. } => VACUUM_LIMIT,
-                Action::RunScript { script, .. } => {
+                // What there is to block with is found out first, then read, then told.
+                Action::BlockAddress { .. } | Action::UnblockAddress { .. } => block::LIMIT * 6,
+                Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                     self.scripts.get(script).map_or(Duration::ZERO, limit)
                 }
                 _ => RESTART_LIMIT,
@@ -254,8 +267,17 @@ impl Actuator for HostActuator {
             Precondition::Container { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Precondition::Limits { .. } => Err(elsewhere(ActionName::SetLimits)),
             Precondition::PreviousKept { .. } => Err(elsewhere(ActionName::RemovePrevious)),
-            Precondition::CertificateIs { .. } => Err(elsewhere(ActionName::RenewCertificate)),
-            Precondition::AddressFree { .. } => Err(elsewhere(ActionName::BlockAddress)),
+            Precondition::CertificateIs {
+                certificate,
+                fingerprint,
+            } => {
+                self.check_target(certificate, ResourceKind::Certificate)?;
+                self.renewals.is_still(certificate, fingerprint).await
+            }
+            Precondition::AddressFree { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                self.blocker.is_free(*address).await
+            }
         }
     }
 
@@ -286,6 +308,27 @@ impl Actuator for HostActuator {
                 self.check_target(host, ResourceKind::Host)?;
                 self.run_script(script).await
             }
+            Action::RenewCertificate {
+                certificate,
+                script,
+                ..
+            } => {
+                self.check_target(certificate, ResourceKind::Certificate)?;
+                self.run_script(script).await
+            }
+            Action::BlockAddress {
+                host,
+                address,
+                minutes,
+            } => {
+                self.check_target(host, ResourceKind::Host)?;
+                let time = Duration::from_secs(u64::from(*minutes) * 60);
+                self.blocker.block(*address, time).await
+            }
+            Action::UnblockAddress { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                self.blocker.unblock(*address).await
+            }
             other => Err(elsewhere(other.name())),
         }
     }
@@ -307,8 +350,22 @@ impl Actuator for HostActuator {
             Verification::ContainersHealthy { .. } => Err(elsewhere(ActionName::RestartContainer)),
             Verification::ContainerStopped { .. } => Err(elsewhere(ActionName::StopContainer)),
             Verification::LimitsAre { .. } => Err(elsewhere(ActionName::SetLimits)),
-            Verification::CertificateRenewed { .. } => Err(elsewhere(ActionName::RenewCertificate)),
-            Verification::AddressBlocked { .. } => Err(elsewhere(ActionName::BlockAddress)),
+            Verification::CertificateRenewed {
+                certificate,
+                ended_at,
+                ..
+            } => {
+                self.check_target(certificate, ResourceKind::Certificate)?;
+                Ok(self.renewals.ends_after(certificate, *ended_at).await)
+            }
+            Verification::AddressBlocked { host, address } => {
+                self.check_target(host, ResourceKind::Host)?;
+                Ok(if self.blocker.is_blocked(*address).await? {
+                    Reading::Holds
+                } else {
+                    Reading::Broken(format!("{address} is not blocked"))
+                })
+            }
         }
     }
 
@@ -317,9 +374,17 @@ impl Actuator for HostActuator {
         action: &Action,
         since: Timestamp,
     ) -> Result<Option<bool>, ActError> {
-        let Action::RestartUnit { unit } = action else {
+        let unit = match action {
+            Action::RestartUnit { unit } => unit,
+            Action::BlockAddress { address, .. } => {
+                return self.blocker.is_blocked(*address).await.map(Some);
+            }
+            Action::UnblockAddress { address, .. } => {
+                let is_blocked = self.blocker.is_blocked(*address).await?;
+                return Ok(Some(!is_blocked));
+            }
             // A script, a vacuumed journal and a daemon leave no trace that could be told from another's.
-            return Ok(None);
+            _ => return Ok(None),
         };
         let state = self.unit_state(unit).await?;
         // systemd tells whole seconds here. The unit was failed at `since`, so a start within that second came after it.
@@ -353,7 +418,15 @@ impl Actuator for HostActuator {
                     arguments.join(" ")
                 ));
             }
-            Action::RunScript { script, .. } => {
+            Action::BlockAddress { address, .. } => lines.push(self.blocker.how(*address).await?),
+            Action::UnblockAddress { address, .. } => {
+                let is_blocked = self.blocker.is_blocked(*address).await?;
+                lines.push(format!(
+                    "{address} is {}blocked now",
+                    if is_blocked { "" } else { "not " }
+                ));
+            }
+            Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                 let name = script;
                 let script = self.script(name)?;
                 lines.push(format!(

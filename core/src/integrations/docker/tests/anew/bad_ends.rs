@@ -232,10 +232,13 @@ async fn halfway_between_two_names_the_one_before_is_put_back_with_its_policy() 
         format!("{}-steward-next", app.name),
     );
     let label = format!("steward.made_from={}", app.id);
+    let volume = format!("{}:/data", app.volumes[0]);
     let made = [
         "create",
         "--name",
         &next,
+        "-v",
+        &volume,
         "--network",
         "none",
         "--label",
