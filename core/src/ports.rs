@@ -34,8 +34,8 @@ mod scan_host;
 mod words;
 
 pub use advisor::{
-    Advisor, AdvisorError, Consultation, FinishedCall, Gauge, NoAdvisor, Precedent, Related,
-    Relation, Talk,
+    Advisor, AdvisorError, CATALOGUE_IS_SURE, Consultation, FinishedCall, Gauge, NoAdvisor,
+    OPINION_COUNTS, Precedent, Related, Relation, Talk,
 };
 pub use certificates::{CertificatePlace, ChainReader, FileChains, NoChain, ShownChain, Verdict};
 pub use house::{Draft, House, Inventory, Looked, Lookup, Proposed, Scribe, Sight, Tool};
@@ -54,7 +54,7 @@ pub use scan::{
 };
 pub use scan_found::{Documents, Found, PartFound};
 pub use scan_host::*;
-pub use words::{of_connection, of_tls, sha256, words};
+pub use words::{of_certificate, of_connection, of_tls, sha256, words};
 
 // ---------------------------------------------------------------------------------------------------------------- sources
 

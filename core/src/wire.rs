@@ -328,10 +328,6 @@ fn integrations(
                 }
             }
         }
-        let chains = Arc::new(tls::TlsProbe::default());
-        let reader = Arc::clone(&chains) as Arc<dyn crate::ports::ChainReader>;
-        made.actuators
-            .push(Arc::new(host::HostActuator::new(config, reader)));
         if config.host.enabled {
             made.probes.host = Some(Arc::new(host::HostLook::default()));
             made.sources
@@ -342,8 +338,13 @@ fn integrations(
             made.probes.names = Some(Arc::clone(&network) as Arc<dyn crate::ports::NameProbe>);
             made.sources.push(network);
         }
+        let chains = Arc::new(tls::TlsProbe::default());
         made.probes.certificates =
             Some(Arc::clone(&chains) as Arc<dyn crate::ports::CertificateProbe>);
+        made.actuators.push(Arc::new(host::HostActuator::new(
+            config,
+            Some(Arc::clone(&chains) as Arc<dyn crate::ports::ChainReader>),
+        )));
         made.probes.chains = Some(chains);
         made.sources.push(Arc::new(http::HttpSource::new(
             config,

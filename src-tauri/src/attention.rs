@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use steward::client::StreamEvent;
 use steward_api::{
-    Event, GetStatus, Health, ListPendingTasks, Nothing, Severity, StatusReply, Task, TaskId,
-    TaskState,
+    Event, GetSecuritySummary, GetStatus, Health, ListPendingTasks, Nothing, SecurityLevel,
+    SecuritySummary, Severity, StatusReply, Task, TaskId, TaskState,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -36,6 +36,28 @@ pub(crate) enum Worst {
     Bad,
 }
 
+/// The score of security, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Security {
+    /// 0–100.
+    pub(crate) score: u8,
+    /// What it stands for.
+    pub(crate) level: SecurityLevel,
+    /// Whether every part of the scan was read.
+    pub(crate) is_whole: bool,
+}
+
+impl Security {
+    /// What a summary says of it; nothing where the score is not known.
+    fn of(summary: &SecuritySummary) -> Option<Self> {
+        Some(Self {
+            score: summary.security_score?,
+            level: summary.security_level?,
+            is_whole: summary.read_at.is_some(),
+        })
+    }
+}
+
 /// What the tray and the notifications show.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Picture {
@@ -48,6 +70,8 @@ pub(crate) struct Picture {
     /// Whether the line is there now.
     pub(crate) live: bool,
     pub(crate) worst: Worst,
+    /// The score of security; absent while it is not known.
+    pub(crate) security: Option<Security>,
     /// Incidents that are not over.
     pub(crate) incidents: u64,
     /// Tasks that wait for a person, most urgent first. Kept while the line is lost: they are not answered by that.
@@ -154,6 +178,9 @@ impl<'a> Watch<'a> {
                         self.take(*task);
                         self.show_waiting();
                     }
+                    Event::SecurityScanned { summary, .. } => {
+                        self.show_security(Security::of(&summary));
+                    }
                     Event::IncidentChanged { .. }
                     | Event::ResourceChanged { .. }
                     | Event::ResourceGone { .. }
@@ -184,10 +211,17 @@ impl<'a> Watch<'a> {
                 .call::<ListPendingTasks>(None, &Nothing {})
                 .await?;
             let status = self.line.call::<GetStatus>(None, &Nothing {}).await?;
-            Ok::<_, CallError>((tasks, status))
+            // An agent that does not tell it (an older one) is no trouble: it is not known then.
+            let security = self
+                .line
+                .call::<GetSecuritySummary>(None, &Nothing {})
+                .await
+                .ok();
+            Ok::<_, CallError>((tasks, status, security))
         };
         match read.await {
-            Ok((tasks, status)) => {
+            Ok((tasks, status, security)) => {
+                self.show_security(security.as_ref().and_then(Security::of));
                 self.waiting = tasks
                     .into_iter()
                     .filter(waits)
@@ -220,11 +254,20 @@ impl<'a> Watch<'a> {
         });
     }
 
+    fn show_security(&self, security: Option<Security>) {
+        self.picture.send_if_modified(|picture| {
+            let changed = picture.security != security;
+            picture.security = security;
+            changed
+        });
+    }
+
     fn lost(&self) {
         self.picture.send_if_modified(|picture| {
             let changed = picture.live;
             picture.live = false;
             picture.worst = Worst::Unknown;
+            picture.security = None;
             changed
         });
     }
@@ -301,6 +344,20 @@ mod tests {
             "tasks_awaiting_approval": 0
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_score_is_known_with_its_level_or_not_at_all() {
+        let summary = |score: Option<u8>| SecuritySummary {
+            security_score: score,
+            security_level: score.map(SecurityLevel::of),
+            ..SecuritySummary::default()
+        };
+        assert_eq!(Security::of(&summary(None)), None);
+        let known = Security::of(&summary(Some(85))).unwrap();
+        assert_eq!((known.score, known.level), (85, SecurityLevel::Good));
+        assert!(!known.is_whole, "a part was never read");
+        assert_eq!(Picture::default().security, None);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Link {
     Overview,
     /// What waits for an answer.
     Tasks,
+    /// The score of security and what it rests on.
+    Security,
     /// One task.
     Task(i64),
     /// One incident.
@@ -35,6 +37,7 @@ impl Link {
         match self {
             Self::Overview => "#/".to_owned(),
             Self::Tasks => "#/tasks".to_owned(),
+            Self::Security => "#/security".to_owned(),
             Self::Task(number) => format!("#/tasks/{number}"),
             Self::Incident(number) => format!("#/incidents/{number}"),
         }
@@ -62,6 +65,7 @@ impl FromStr for Link {
         match place.split_once('/') {
             None if place.is_empty() || place == "overview" => Ok(Self::Overview),
             None if place == "tasks" => Ok(Self::Tasks),
+            None if place == "security" => Ok(Self::Security),
             Some(("task" | "tasks", rest)) => number(rest).map(Self::Task),
             Some(("incident" | "incidents", rest)) => number(rest).map(Self::Incident),
             _ => Err(wrong()),
@@ -74,6 +78,7 @@ impl fmt::Display for Link {
         match self {
             Self::Overview => write!(f, "{SCHEME}overview"),
             Self::Tasks => write!(f, "{SCHEME}tasks"),
+            Self::Security => write!(f, "{SCHEME}security"),
             Self::Task(number) => write!(f, "{SCHEME}task/{number}"),
             Self::Incident(number) => write!(f, "{SCHEME}incident/{number}"),
         }
@@ -90,6 +95,7 @@ mod tests {
             ("steward://task/12", "#/tasks/12"),
             ("STEWARD://task/12/", "#/tasks/12"),
             ("steward://tasks", "#/tasks"),
+            ("steward://security", "#/security"),
             ("steward://incident/3", "#/incidents/3"),
             ("steward://", "#/"),
             ("steward:///", "#/"),

@@ -68,6 +68,7 @@ pub mod bench;
 pub mod browser;
 pub mod cable;
 pub mod docker;
+pub mod findings;
 pub mod models;
 pub mod osv;
 pub mod postgres;

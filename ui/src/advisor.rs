@@ -78,6 +78,27 @@ pub fn recommended(action: Option<ActionName>) -> String {
     )
 }
 
+/// What a diagnosis comes to: what it recommends, or that there is nothing because it is withheld.
+pub fn recommendation(diagnosis: &Diagnosis) -> String {
+    match &diagnosis.withheld {
+        Some(withheld) => format!(
+            "nothing ({} is withheld)",
+            format::plain(withheld.action.as_str())
+        ),
+        None => recommended(diagnosis.recommended_action),
+    }
+}
+
+/// What is withheld of a diagnosis, and why.
+pub fn withheld(diagnosis: &Diagnosis) -> Option<String> {
+    let withheld = diagnosis.withheld.as_ref()?;
+    Some(format!(
+        "{}: {}",
+        format::plain(withheld.action.as_str()),
+        withheld.reason
+    ))
+}
+
 /// How the diagnoses stand to each other, and whether they agree on what to do. None where there is only one.
 pub fn comparison(incident: &Incident) -> Option<(bool, String)> {
     let all = opinions(incident);
@@ -100,7 +121,7 @@ pub fn comparison(incident: &Incident) -> Option<(bool, String)> {
             format!(
                 "{} recommends {}",
                 words::source(&one.source),
-                recommended(one.recommended_action)
+                recommendation(one)
             )
         })
         .collect();
@@ -123,7 +144,7 @@ pub fn comparison(incident: &Incident) -> Option<(bool, String)> {
 /// What follows when a diagnosis is put in force, for whoever is about to do it.
 pub fn what_follows(diagnosis: &Diagnosis, autonomy: Option<Autonomy>) -> String {
     let recommends = diagnosis.recommended_action.map_or_else(
-        || "It recommends nothing that Steward can do.".to_owned(),
+        || format!("It recommends {}.", recommendation(diagnosis)),
         |action| format!("It recommends: {}.", format::plain(action.as_str())),
     );
     let level = autonomy.map_or_else(String::new, |level| format!(" The autonomy is {level}."));

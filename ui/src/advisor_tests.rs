@@ -1,6 +1,6 @@
 //! Tests of what is said about second opinions, models and calls.
 
-use steward_api::{Abilities, Evidence, Phase, Purpose, Urgency};
+use steward_api::{Abilities, Evidence, Phase, Purpose, Urgency, Withheld};
 
 use super::*;
 use crate::samples;
@@ -9,6 +9,7 @@ fn diagnosis(source: &str, action: Option<ActionName>) -> Diagnosis {
     Diagnosis {
         diagnosis: format!("what {source} says"),
         recommended_action: action,
+        withheld: None,
         urgency: Urgency::High,
         confidence: 60,
         reasoning: "because".to_owned(),
@@ -138,6 +139,29 @@ fn one_voice_is_no_comparison_and_two_may_agree() {
             "They agree on what to do: restart container.".to_owned()
         ))
     );
+}
+
+#[test]
+fn what_is_withheld_is_told_and_is_no_recommendation() {
+    let mut opinion = diagnosis("model:tiny", None);
+    opinion.withheld = Some(Withheld {
+        action: ActionName::SetLimits,
+        reason: "it rests on nothing that was seen".to_owned(),
+    });
+    assert_eq!(recommendation(&opinion), "nothing (set limits is withheld)");
+    assert_eq!(
+        withheld(&opinion).unwrap(),
+        "set limits: it rests on nothing that was seen"
+    );
+    assert!(what_follows(&opinion, None).starts_with("It recommends nothing (set limits"));
+    // Also where the other recommends nothing, they don't say the same.
+    let shown = incident(vec![diagnosis("catalogue:exit-code", None), opinion]);
+    let (agree, words) = comparison(&shown).unwrap();
+    assert!(
+        !agree && words.contains("nothing (set limits is withheld)"),
+        "{words}"
+    );
+    assert_eq!(withheld(&diagnosis("model:tiny", RESTART)), None);
 }
 
 #[test]

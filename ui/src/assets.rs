@@ -101,7 +101,9 @@ fn every_tone_has_its_colour() {
 
 #[test]
 fn a_row_is_as_high_as_the_scrolling_thinks() {
-    assert!(STYLE.contains(&format!(".row.resource {{ height: {}px;", scroll::ROW)));
+    for list in ["resource", "line"] {
+        assert!(STYLE.contains(&format!(".row.{list} {{ height: {}px;", scroll::ROW)));
+    }
 }
 
 #[test]

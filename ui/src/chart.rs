@@ -198,7 +198,7 @@ pub fn normal_in_words(series: &MetricSeries) -> String {
 
 /// Where a moment lies between two others, 0 to 1.
 #[allow(clippy::cast_precision_loss, reason = "places on a drawing")]
-fn place(at: Timestamp, from: Timestamp, to: Timestamp) -> f64 {
+pub(crate) fn place(at: Timestamp, from: Timestamp, to: Timestamp) -> f64 {
     let whole = (to.as_millisecond() - from.as_millisecond()).max(1) as f64;
     ((at.as_millisecond() - from.as_millisecond()) as f64 / whole).clamp(0.0, 1.0)
 }
@@ -294,7 +294,7 @@ fn label(metric: Metric, value: f64, step: f64) -> String {
 }
 
 /// Three to five moments at round times of the reader's day.
-fn times(from: Timestamp, to: Timestamp, offset: Offset) -> Vec<Tick> {
+pub(crate) fn times(from: Timestamp, to: Timestamp, offset: Offset) -> Vec<Tick> {
     const STEPS: [i64; 15] = [
         60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800,
         432_000, 604_800,

@@ -5,11 +5,12 @@
 
 use leptos::prelude::*;
 use steward_api::{
-    ActionName, ApproveRequest, ApproveTask, AskForAction, AskRequest, Autonomy, AutonomyRequest,
-    ChooseDiagnosis, ChooseRequest, ConversationId, DiagnoseIncident, DiagnoseRequest, GetTask,
-    HealContainer, HealReply, IncidentId, Nothing, RejectRequest, RejectTask, ResourceId,
-    RetryAnswer, Said, Say, SayRequest, SetAutonomy, StopAnswer, Task, TaskId, TriedModel,
-    TryModel, TryModelRequest,
+    AcceptPort, AcceptPortRequest, ActionName, ApproveRequest, ApproveTask, AskForAction,
+    AskRequest, Autonomy, AutonomyRequest, ChooseDiagnosis, ChooseRequest, ConversationId,
+    DiagnoseIncident, DiagnoseRequest, GetTask, HealContainer, HealReply, IncidentId, Nothing,
+    RejectRequest, RejectTask, ResourceId, RetryAnswer, Said, Say, SayRequest, ScanPart,
+    ScanRequest, ScanSecurity, SetAutonomy, StopAnswer, Task, TaskId, TriedModel, TryModel,
+    TryModelRequest,
 };
 
 use crate::{
@@ -192,6 +193,28 @@ pub(crate) async fn answer_again(app: App, id: ConversationId) -> Result<(), Fai
 /// Where there is no such model, or the agent refused.
 pub(crate) async fn try_model(app: App, model: String) -> Result<TriedModel, Failure> {
     app.call::<TryModel>(None, &TryModelRequest { model }).await
+}
+
+/// Has parts of the security scan read now; the event stream tells when they were.
+///
+/// # Errors
+/// Where they are not scanned here, or the agent refused.
+pub(crate) async fn scan_security(app: App, parts: Vec<ScanPart>) -> Result<(), Failure> {
+    app.call::<ScanSecurity>(None, &ScanRequest { parts })
+        .await
+        .map(|_| ())
+}
+
+/// Says that a port is meant to be open.
+///
+/// # Errors
+/// Where it is not open any more, or expected already, or the agent refused.
+pub(crate) async fn accept_port(app: App, port: ResourceId) -> Result<(), Failure> {
+    let words = format!("Port {} is expected from now on.", port.short());
+    app.call::<AcceptPort>(None, &AcceptPortRequest { port })
+        .await?;
+    app.say(Tone::Good, words);
+    Ok(())
 }
 
 /// Puts a level of autonomy in force.

@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use steward_api::{Conversation, Envelope, Health, Metric, ResourceKind};
+use steward_api::{Conversation, Envelope, Health, Metric, ResourceKind, VulnerabilitySeverity};
 
 use crate::{
     marks, order, url,
@@ -156,12 +156,74 @@ fn most_first(a: &Entry, b: &Entry, metric: Metric) -> Ordering {
     value(b).total_cmp(&value(a))
 }
 
-fn wanted(search: &str) -> Vec<String> {
+/// The words that are searched for.
+pub(crate) fn wanted(search: &str) -> Vec<String> {
     search
         .to_lowercase()
         .split_whitespace()
         .map(str::to_owned)
         .collect()
+}
+
+/// Which vulnerabilities are shown, and grouped by what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecurityFilter {
+    /// Only those whose id, package, image or containers hold each of these words, in any case.
+    pub search: String,
+    /// Whether they stand by package rather than by container.
+    pub by_package: bool,
+    /// Only those as severe as this, or more.
+    pub severity: Option<VulnerabilitySeverity>,
+}
+
+impl SecurityFilter {
+    /// The severities by which is filtered, the worst first.
+    pub const SEVERITIES: [VulnerabilitySeverity; 3] = [
+        VulnerabilitySeverity::Critical,
+        VulnerabilitySeverity::High,
+        VulnerabilitySeverity::Medium,
+    ];
+
+    /// Whether it leaves nothing out.
+    pub fn is_open(&self) -> bool {
+        self.search.trim().is_empty() && self.severity.is_none()
+    }
+
+    /// The filter that an address asks for. What is not understood is left out.
+    pub fn from_query(query: &str) -> Self {
+        let mut filter = Self::default();
+        for (name, value) in url::pairs(query) {
+            match name.as_str() {
+                "q" => filter.search = value,
+                "by" => filter.by_package = value == "package",
+                "severity" => filter.severity = Self::severity_of(&value),
+                _ => {}
+            }
+        }
+        filter
+    }
+
+    /// The severity of a word in an address, or in the choice.
+    pub fn severity_of(word: &str) -> Option<VulnerabilitySeverity> {
+        Self::SEVERITIES
+            .into_iter()
+            .find(|severity| severity.as_str() == word)
+    }
+
+    /// The filter as the query of an address.
+    pub fn to_query(&self) -> String {
+        let mut pairs = Vec::new();
+        if !self.search.is_empty() {
+            pairs.push(("q", self.search.clone()));
+        }
+        if self.by_package {
+            pairs.push(("by", "package".to_owned()));
+        }
+        if let Some(severity) = self.severity {
+            pairs.push(("severity", severity.as_str().to_owned()));
+        }
+        url::query_of(&pairs)
+    }
 }
 
 /// Which entries of the journal are shown.

@@ -89,12 +89,13 @@ pub fn sends(key: &str, is_plain: bool, is_composing: bool) -> bool {
 }
 
 /// Every shortcut with what it does, for the help.
-pub const SHORTCUTS: [(&str, &str); 16] = [
+pub const SHORTCUTS: [(&str, &str); 17] = [
     ("Ctrl K", "Go to anything (⌘ K on a Mac)"),
     ("g o", "Overview"),
     ("g r", "Resources"),
     ("g i", "Incidents"),
     ("g t", "Tasks"),
+    ("g y", "Security"),
     ("g c", "Agents"),
     ("g a", "Activity"),
     ("g s", "Settings"),

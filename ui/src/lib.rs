@@ -28,6 +28,7 @@ pub mod attention;
 pub mod filter;
 pub mod progress;
 pub mod route;
+pub mod security;
 
 pub mod chart;
 pub mod keys;

@@ -3,7 +3,8 @@
 //! What flows through: a state of the contract in, a [`Mark`] out. What it never does: show what is unknown as well.
 
 use steward_api::{
-    ExecutionEntry, Health, Phase, ResolutionKind, Risk, Severity, TaskState, Verdict,
+    ExecutionEntry, Health, Phase, ResolutionKind, Risk, SecurityLevel, Severity, TaskState,
+    Verdict,
 };
 
 /// What a thing's look says about it; each is a class of the style sheet.
@@ -206,6 +207,17 @@ pub const fn risk(risk: Risk) -> Mark {
     }
 }
 
+/// What the score of security stands for.
+pub const fn level(level: Option<SecurityLevel>) -> Mark {
+    match level {
+        None => mark(Shape::Question, "not known yet", Tone::Unsure),
+        Some(SecurityLevel::Excellent) => mark(Shape::Check, "excellent", Tone::Good),
+        Some(SecurityLevel::Good) => mark(Shape::Disc, "good", Tone::Good),
+        Some(SecurityLevel::Warning) => mark(Shape::Triangle, "warning", Tone::Warn),
+        Some(SecurityLevel::Critical) => mark(Shape::Block, "critical", Tone::Critical),
+    }
+}
+
 /// What was decided.
 pub const fn verdict(verdict: Verdict) -> Mark {
     match verdict {
@@ -280,6 +292,23 @@ mod tests {
         for (at, one) in TaskState::ALL.iter().enumerate() {
             for other in &TaskState::ALL[at + 1..] {
                 assert_ne!(task(*one).shape, task(*other).shape);
+            }
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_not_known_is_never_green_and_each_level_has_its_own_shape() {
+        let levels = [
+            None,
+            Some(SecurityLevel::Critical),
+            Some(SecurityLevel::Warning),
+            Some(SecurityLevel::Good),
+            Some(SecurityLevel::Excellent),
+        ];
+        assert_eq!(level(None).tone, Tone::Unsure);
+        for (at, one) in levels.iter().enumerate() {
+            for other in &levels[at + 1..] {
+                assert_ne!(level(*one).shape, level(*other).shape);
             }
         }
     }

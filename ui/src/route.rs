@@ -6,7 +6,7 @@
 use steward_api::{ConversationId, IncidentId, ResourceId, TaskId};
 
 use crate::{
-    filter::{ConversationFilter, JournalFilter, ResourceFilter},
+    filter::{ConversationFilter, JournalFilter, ResourceFilter, SecurityFilter},
     url,
 };
 
@@ -35,6 +35,8 @@ pub enum Route {
     },
     /// One task.
     Task(TaskId),
+    /// The score of security and what it rests on.
+    Security(SecurityFilter),
     /// Specialists and conversations.
     Agents(ConversationFilter),
     /// A conversation that has not begun.
@@ -64,6 +66,7 @@ pub enum Section {
     Resources,
     Incidents,
     Tasks,
+    Security,
     Agents,
     Activity,
     Settings,
@@ -71,11 +74,12 @@ pub enum Section {
 
 impl Section {
     /// All, in the order of the navigation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Overview,
         Self::Resources,
         Self::Incidents,
         Self::Tasks,
+        Self::Security,
         Self::Agents,
         Self::Activity,
         Self::Settings,
@@ -88,6 +92,7 @@ impl Section {
             Self::Resources => "Resources",
             Self::Incidents => "Incidents",
             Self::Tasks => "Tasks",
+            Self::Security => "Security",
             Self::Agents => "Agents",
             Self::Activity => "Activity",
             Self::Settings => "Settings",
@@ -101,6 +106,7 @@ impl Section {
             Self::Resources => "nav-resources",
             Self::Incidents => "nav-incidents",
             Self::Tasks => "nav-tasks",
+            Self::Security => "nav-security",
             Self::Agents => "nav-agents",
             Self::Activity => "nav-activity",
             Self::Settings => "nav-settings",
@@ -114,6 +120,8 @@ impl Section {
             Self::Resources => 'r',
             Self::Incidents => 'i',
             Self::Tasks => 't',
+            // Its last letter; `s` is the settings'.
+            Self::Security => 'y',
             // Where one converses; `a` is the activity's.
             Self::Agents => 'c',
             Self::Activity => 'a',
@@ -128,6 +136,7 @@ impl Section {
             Self::Resources => Route::Resources(ResourceFilter::default()),
             Self::Incidents => Route::Incidents { past: false },
             Self::Tasks => Route::Tasks { past: false },
+            Self::Security => Route::Security(SecurityFilter::default()),
             Self::Agents => Route::Agents(ConversationFilter::default()),
             Self::Activity => Route::Activity(JournalFilter::default()),
             Self::Settings => Route::Settings,
@@ -160,6 +169,7 @@ impl Route {
             ("tasks", number) => number
                 .parse()
                 .map_or_else(|_| nowhere(), |number| Self::Task(TaskId(number))),
+            ("security", "") => Self::Security(SecurityFilter::from_query(query)),
             ("agents", "") => Self::Agents(ConversationFilter::from_query(query)),
             ("agents", "new") => Self::new_conversation(query),
             ("agents", number) => number.parse().map_or_else(
@@ -198,6 +208,7 @@ impl Route {
             Self::Tasks { past: false } => "#/tasks".to_owned(),
             Self::Tasks { past: true } => "#/tasks/past".to_owned(),
             Self::Task(id) => format!("#/tasks/{id}"),
+            Self::Security(filter) => format!("#/security{}", filter.to_query()),
             Self::Agents(filter) => format!("#/agents{}", filter.to_query()),
             Self::NewConversation { incident, task } => {
                 let mut pairs = Vec::new();
@@ -224,6 +235,7 @@ impl Route {
             Self::Resources(_) | Self::Map(_) | Self::Resource(_) => Some(Section::Resources),
             Self::Incidents { .. } | Self::Incident(_) => Some(Section::Incidents),
             Self::Tasks { .. } | Self::Task(_) => Some(Section::Tasks),
+            Self::Security(_) => Some(Section::Security),
             Self::Agents(_) | Self::NewConversation { .. } | Self::Conversation(_) => {
                 Some(Section::Agents)
             }
@@ -238,6 +250,7 @@ impl Route {
         match (self, other) {
             (Self::Resources(_), Self::Resources(_))
             | (Self::Map(_), Self::Map(_))
+            | (Self::Security(_), Self::Security(_))
             | (Self::Agents(_), Self::Agents(_))
             | (Self::Activity(_), Self::Activity(_)) => true,
             (one, two) => one == two,
@@ -276,7 +289,7 @@ pub fn link_code(hash: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use steward_api::{Health, ResourceKind};
+    use steward_api::{Health, ResourceKind, VulnerabilitySeverity};
 
     fn comes_back(route: &Route) {
         assert_eq!(&Route::parse(&route.hash()), route, "{}", route.hash());
@@ -310,6 +323,11 @@ mod tests {
         }
         comes_back(&Route::Agents(ConversationFilter {
             search: "slow & sad".to_owned(),
+        }));
+        comes_back(&Route::Security(SecurityFilter {
+            search: "CVE-2026-1 & co".to_owned(),
+            by_package: true,
+            severity: Some(VulnerabilitySeverity::High),
         }));
         comes_back(&Route::Connections);
         comes_back(&Route::Map(ResourceFilter {
@@ -354,6 +372,7 @@ mod tests {
         let narrow = Route::parse("#/resources?q=a");
         assert!(open.same_screen(&narrow));
         assert!(!open.same_screen(&Route::parse("#/resources/map")));
+        assert!(Route::parse("#/security").same_screen(&Route::parse("#/security?by=package")));
         assert!(Route::parse("#/agents").same_screen(&Route::parse("#/agents?q=a")));
         assert!(!Route::parse("#/agents").same_screen(&Route::parse("#/agents/1")));
         assert!(!Route::Task(TaskId(1)).same_screen(&Route::Task(TaskId(2))));

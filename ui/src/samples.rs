@@ -1,5 +1,7 @@
 //! Small values of the contract for tests.
 
+pub(crate) mod security;
+
 use jiff::Timestamp;
 use steward_api::*;
 
@@ -362,6 +364,49 @@ pub(crate) fn said(seq: i64, conversation: i64, message: &Message) -> Envelope {
             message: Box::new(Message {
                 conversation: id,
                 ..message.clone()
+            }),
+        },
+    )
+}
+
+/// Security in numbers, with this score.
+pub(crate) fn summary(score: Option<u8>) -> SecuritySummary {
+    SecuritySummary {
+        security_score: score,
+        security_level: score.map(SecurityLevel::of),
+        ..SecuritySummary::default()
+    }
+}
+
+pub(crate) fn scanned(seq: i64, score: Option<u8>) -> Envelope {
+    envelope(
+        seq,
+        Event::SecurityScanned {
+            part: ScanPart::Ports,
+            summary: Box::new(summary(score)),
+        },
+    )
+}
+
+pub(crate) fn port_accepted(seq: i64, name: &str) -> Envelope {
+    envelope(
+        seq,
+        Event::PortAccepted {
+            port: ResourceId::new("atlas", ResourceKind::Port, name),
+            by: "admin".to_owned(),
+        },
+    )
+}
+
+pub(crate) fn security_day(seq: i64) -> Envelope {
+    envelope(
+        seq,
+        Event::SecurityDay {
+            day: Box::new(SecurityDay {
+                day: "2026-03-09".to_owned(),
+                title: "85 of 100 (good)".to_owned(),
+                lines: vec!["1 certificate ends soon".to_owned()],
+                summary: summary(Some(85)),
             }),
         },
     )

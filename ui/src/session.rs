@@ -114,7 +114,7 @@ impl Link {
 }
 
 /// The names under which events come through the stream; a browser listens for each by its name.
-pub const EVENT_NAMES: [&str; 20] = [
+pub const EVENT_NAMES: [&str; 23] = [
     "agent_started",
     "agent_stopped",
     "source_up",
@@ -135,6 +135,9 @@ pub const EVENT_NAMES: [&str; 20] = [
     "signed_in",
     "model_called",
     "message_sent",
+    "security_scanned",
+    "port_accepted",
+    "security_day",
 ];
 
 /// An event's place in [`EVENT_NAMES`]. A new variant of the contract does not compile until it has one.
@@ -160,6 +163,9 @@ pub const fn place(event: &Event) -> usize {
         Event::SignedIn { .. } => 17,
         Event::ModelCalled { .. } => 18,
         Event::MessageSent { .. } => 19,
+        Event::SecurityScanned { .. } => 20,
+        Event::PortAccepted { .. } => 21,
+        Event::SecurityDay { .. } => 22,
     }
 }
 
@@ -185,6 +191,9 @@ mod tests {
                 1,
                 &samples::message(1, MessageKind::Question, "admin", "Jarvis Prime"),
             ),
+            samples::scanned(1, Some(85)),
+            samples::port_accepted(1, "8080/tcp"),
+            samples::security_day(1),
         ];
         for entry in entries {
             assert_eq!(EVENT_NAMES[place(&entry.event)], entry.event.name());

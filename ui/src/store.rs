@@ -25,6 +25,7 @@ pub(crate) enum Part {
     Journal,
     Conversations,
     Status,
+    Security,
 }
 
 /// The world and its signals. A handle: copies show the same.
@@ -37,6 +38,7 @@ pub(crate) struct Store {
     journal: RwSignal<u32>,
     conversations: RwSignal<u32>,
     status: RwSignal<u32>,
+    security: RwSignal<u32>,
     /// How the connection to the agent is.
     pub(crate) link: RwSignal<Link>,
     /// Who is signed in.
@@ -64,6 +66,7 @@ impl Store {
             journal: RwSignal::new(0),
             conversations: RwSignal::new(0),
             status: RwSignal::new(0),
+            security: RwSignal::new(0),
             link: RwSignal::new(Link::default()),
             presence: RwSignal::new(Presence::default()),
             now: RwSignal::new(browser::now()),
@@ -82,6 +85,7 @@ impl Store {
             Part::Journal => self.journal,
             Part::Conversations => self.conversations,
             Part::Status => self.status,
+            Part::Security => self.security,
         }
     }
 
@@ -109,6 +113,7 @@ impl Store {
             (touched.journal, Part::Journal),
             (touched.conversations, Part::Conversations),
             (touched.status, Part::Status),
+            (touched.security, Part::Security),
         ] {
             if is {
                 self.version(part)

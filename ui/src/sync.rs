@@ -7,8 +7,8 @@
 use futures_util::future;
 use leptos::{prelude::*, task::spawn_local};
 use steward_api::{
-    Envelope, GetStatus, Incident, IncidentQuery, IncidentState, ListIncidents, ListResources,
-    ListTasks, Nothing, ResourceKind, ResourceQuery, Task, TaskQuery, TaskState,
+    Envelope, GetSecuritySummary, GetStatus, Incident, IncidentQuery, IncidentState, ListIncidents,
+    ListResources, ListTasks, Nothing, ResourceKind, ResourceQuery, Task, TaskQuery, TaskState,
 };
 
 use crate::{
@@ -252,6 +252,7 @@ pub(crate) fn signed_out(app: App, why: Option<&str>) {
             journal: true,
             conversations: true,
             status: true,
+            security: true,
             ..Touched::default()
         }
     });
@@ -270,10 +271,11 @@ struct FromStore {
 fn read_all(app: App, attempt: u32) {
     app.line.update_value(|line| line.reading = true);
     spawn_local(async move {
-        let (status, resources, stored) = future::join3(
+        let (status, resources, stored, security) = future::join4(
             bridge::call::<GetStatus>(None, &Nothing {}),
             bridge::call::<ListResources>(None, &ResourceQuery::default()),
             from_store(),
+            bridge::call::<GetSecuritySummary>(None, &Nothing {}),
         )
         .await;
         if !is_current(app, attempt) {
@@ -297,7 +299,9 @@ fn read_all(app: App, attempt: u32) {
             world.begin_stream();
             let mut touched = world
                 .load_status(status)
-                .and(world.load_resources(resources));
+                .and(world.load_resources(resources))
+                // Where the agent does not tell it, it is not known, and all else is there.
+                .and(world.load_security(security.ok()));
             if let Ok(stored) = stored {
                 touched = touched
                     .and(world.load_incidents(stored.incidents))

@@ -2,21 +2,109 @@
 //!
 //! What flows through: JSON in, values of the contract out. What it never does: take a part for the whole; what does not fit is an error.
 
+use std::fmt;
+
 use serde::{
     Deserializer,
     de::{
-        DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess,
-        Unexpected, VariantAccess, Visitor,
+        self, DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, Expected, MapAccess,
+        SeqAccess, Unexpected, VariantAccess, Visitor,
     },
 };
-use serde_json::{Error, Map, Value};
+use serde_json::{Map, Value};
 
 /// Reads a value.
 ///
 /// # Errors
 /// Where the text is no such value.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    T::deserialize(Reader(serde_json::from_str(text)?))
+    let value = serde_json::from_str(text).map_err(|error| Error::told(format_args!("{error}")))?;
+    T::deserialize(Reader(value))
+}
+
+/// Why a text is not what was expected, in words. As small as a pointer: it is handed on by everything that reads.
+#[derive(Debug)]
+pub struct Error(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
+    words: String,
+}
+
+impl Error {
+    #[cold]
+    #[inline(never)]
+    fn told(words: fmt::Arguments<'_>) -> Self {
+        Self(Box::new(Told {
+            words: words.to_string(),
+        }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.words)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    /// A type that is read from text (a time, an id, an address) and refuses it has words of its own for each way to get it wrong. A browser
+    /// would have to fetch those for what an agent of this version never sends: which type it was is enough.
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        refused(std::any::type_name::<T>())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::told(format_args!("{found} instead of {wanted}"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::told(format_args!("{found} instead of {wanted}"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn invalid_length(found: usize, wanted: &dyn Expected) -> Self {
+        Self::told(format_args!("{found} items instead of {wanted}"))
+    }
+
+    fn unknown_variant(found: &str, _: &'static [&'static str]) -> Self {
+        unknown(found)
+    }
+
+    fn unknown_field(found: &str, _: &'static [&'static str]) -> Self {
+        unknown(found)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing_field(name: &'static str) -> Self {
+        Self::told(format_args!("`{name}` is missing"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn duplicate_field(name: &'static str) -> Self {
+        Self::told(format_args!("`{name}` is there twice"))
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refused(by: &str) -> Error {
+    Error::told(format_args!("a text is not what it stands for ({by})"))
+}
+
+#[cold]
+#[inline(never)]
+fn unknown(name: &str) -> Error {
+    Error::told(format_args!("`{name}` is not known here"))
 }
 
 /// Reads a value of the contract out of JSON that was read before.
@@ -70,7 +158,7 @@ impl Reader {
                 let read = visitor.visit_seq(&mut items)?;
                 match items.0.len() {
                     0 => Ok(read),
-                    more => Err(Error::custom(format_args!(
+                    more => Err(Error::told(format_args!(
                         "the list is longer than expected, by {more}"
                     ))),
                 }
@@ -280,7 +368,7 @@ struct Content(Option<Map<String, Value>>);
 impl Content {
     fn fields(self) -> Result<Map<String, Value>, Error> {
         self.0
-            .ok_or_else(|| Error::custom("this name stands for something with fields"))
+            .ok_or_else(|| Error::told(format_args!("this name stands for something with fields")))
     }
 }
 
@@ -296,7 +384,9 @@ impl<'de> VariantAccess<'de> for Content {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
-        Err(Error::custom("the contract has no lists behind a tag"))
+        Err(Error::told(format_args!(
+            "the contract has no lists behind a tag"
+        )))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -314,8 +404,8 @@ mod tests {
 
     use serde::Serialize;
     use steward_api::{
-        Envelope, Health, IncidentChange, MetricPoint, Nothing, Page, Requester, ResourceList,
-        StatusReply, TaskChange,
+        DesktopHeard, Envelope, Health, IncidentChange, MetricPoint, Nothing, Page, Requester,
+        ResourceList, StatusReply, TaskChange, Trouble, TroubleKind,
     };
 
     use super::*;
@@ -355,6 +445,17 @@ mod tests {
             count: 3,
         });
         comes_back(&Nothing {});
+        comes_back(&DesktopHeard::Open);
+        comes_back(&DesktopHeard::Event {
+            text: "{}".to_owned(),
+        });
+        comes_back(&DesktopHeard::Lost {
+            trouble: Trouble {
+                kind: TroubleKind::Unreachable,
+                title: "a".to_owned(),
+                advice: "b".to_owned(),
+            },
+        });
     }
 
     #[test]
@@ -387,6 +488,6 @@ mod tests {
         assert_eq!(read::<[f64; 3]>("[1, 2.5, -3]").unwrap(), [1.0, 2.5, -3.0]);
         assert!(read::<u32>("-1").is_err());
         let error = read::<ResourceList>("{\"taken_at\":\"no time\"}").unwrap_err();
-        assert!(error.to_string().contains("year"), "{error}");
+        assert!(error.to_string().contains("jiff"), "{error}");
     }
 }

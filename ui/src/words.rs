@@ -3,6 +3,7 @@
 //! What flows through: values of the contract in, texts for a person out. What it never does: make mark-up; every text is shown as text.
 
 mod plan;
+pub mod security;
 mod talk;
 
 use steward_api::{
@@ -27,17 +28,19 @@ pub enum Topic {
     Actions,
     Resources,
     Conversations,
+    Security,
     Agent,
 }
 
 impl Topic {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Incidents,
         Self::Tasks,
         Self::Actions,
         Self::Resources,
         Self::Conversations,
+        Self::Security,
         Self::Agent,
     ];
 
@@ -49,6 +52,7 @@ impl Topic {
             Self::Actions => "actions",
             Self::Resources => "resources",
             Self::Conversations => "conversations",
+            Self::Security => "security",
             Self::Agent => "agent",
         }
     }
@@ -64,6 +68,9 @@ pub const fn topic(event: &Event) -> Topic {
         | Event::RemedyLearned { .. } => Topic::Actions,
         Event::ResourceChanged { .. } | Event::ResourceGone { .. } => Topic::Resources,
         Event::MessageSent { .. } => Topic::Conversations,
+        Event::SecurityScanned { .. } | Event::PortAccepted { .. } | Event::SecurityDay { .. } => {
+            Topic::Security
+        }
         Event::AgentStarted { .. }
         | Event::AgentStopped { .. }
         | Event::SourceUp { .. }
@@ -235,6 +242,22 @@ pub fn event(event: &Event) -> (Mark, String) {
             )
         }
         Event::MessageSent { message, .. } => talk::event(message),
+        Event::SecurityScanned { part, summary } => (
+            mark(Shape::Lens, "read", Tone::Quiet),
+            format!(
+                "Security: {} read; {}",
+                part.as_str(),
+                security::score(summary)
+            ),
+        ),
+        Event::PortAccepted { port, by } => (
+            mark(Shape::Check, "accepted", Tone::Ask),
+            format!("Port {} is expected from now on, says {by}", port.short()),
+        ),
+        Event::SecurityDay { day } => (
+            marks::level(day.summary.security_level),
+            format!("Security on {}: {}", day.day, day.title),
+        ),
     }
 }
 
@@ -447,6 +470,13 @@ pub const fn kind(kind: ResourceKind, number: u64) -> &'static str {
         (ResourceKind::Database, false) => "databases",
         (ResourceKind::McpServer, true) => "MCP server",
         (ResourceKind::McpServer, false) => "MCP servers",
+        (ResourceKind::Image, true) => "image",
+        (ResourceKind::Image, false) => "images",
+        (ResourceKind::Certificate, true) => "certificate",
+        (ResourceKind::Certificate, false) => "certificates",
+        (ResourceKind::SignIn, _) => "signing in",
+        (ResourceKind::Port, true) => "open port",
+        (ResourceKind::Port, false) => "open ports",
     }
 }
 
@@ -489,7 +519,7 @@ pub fn what_helped(incident: &Incident) -> String {
 
 /// Where an entry of the journal leads: the address of what it is about.
 pub fn link(entry: &Envelope) -> Option<crate::route::Route> {
-    use crate::route::Route;
+    use crate::{filter::SecurityFilter, route::Route};
     match &entry.event {
         Event::IncidentChanged { incident, .. } => Some(Route::Incident(incident.id)),
         Event::TaskChanged { task, .. } => Some(Route::Task(task.id)),
@@ -500,6 +530,9 @@ pub fn link(entry: &Envelope) -> Option<crate::route::Route> {
             Some(Route::Resource(resource.clone()))
         }
         Event::MessageSent { message, .. } => Some(Route::Conversation(message.conversation)),
+        Event::SecurityScanned { .. } | Event::PortAccepted { .. } | Event::SecurityDay { .. } => {
+            Some(Route::Security(SecurityFilter::default()))
+        }
         _ => None,
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use jiff::Timestamp;
 use steward_api::{
     Autonomy, Conversation, ConversationDetail, ConversationId, Envelope, Event, Health, Incident,
-    IncidentId, Metric, Resource, ResourceId, ResourceList, StatusReply, Task, TaskId, TaskState,
-    Unreadable,
+    IncidentId, Metric, Resource, ResourceId, ResourceList, SecuritySummary, StatusReply, Task,
+    TaskId, TaskState, Unreadable,
 };
 
 use crate::{
@@ -107,6 +107,8 @@ pub struct Touched {
     pub conversations: bool,
     /// Status and autonomy.
     pub status: bool,
+    /// What the scans of security found.
+    pub security: bool,
     /// Something came of which the event does not tell all: the resources should be read again soon.
     pub read_resources: bool,
     /// The same of the status.
@@ -124,6 +126,7 @@ impl Touched {
             journal: self.journal || other.journal,
             conversations: self.conversations || other.conversations,
             status: self.status || other.status,
+            security: self.security || other.security,
             read_resources: self.read_resources || other.read_resources,
             read_status: self.read_status || other.read_status,
         }
@@ -155,6 +158,8 @@ pub struct World {
     pub conversations: Vec<Arc<Conversation>>,
     /// The conversation whose messages are shown.
     pub dialogue: Option<Dialogue>,
+    /// Security in numbers; absent where the agent did not say.
+    pub security: Option<Arc<SecuritySummary>>,
     /// What came through the stream, newest first.
     pub journal: VecDeque<Arc<Envelope>>,
 }
@@ -218,11 +223,13 @@ impl World {
             Event::SourceUp { source } => {
                 self.source_changed(source, true, None);
                 touched.status = true;
+                touched.security = reads_security(source);
                 touched.read_resources = true;
             }
             Event::SourceDown { source, error } => {
                 self.source_changed(source, false, Some(error));
                 touched.status = true;
+                touched.security = reads_security(source);
                 touched.read_resources = true;
             }
             Event::MessageSent {
@@ -247,6 +254,12 @@ impl World {
                 }
                 touched.status = true;
             }
+            Event::SecurityScanned { summary, .. } => {
+                touched = self.load_security(Some(SecuritySummary::clone(summary)));
+            }
+            Event::PortAccepted { .. } => touched.security = true,
+            // How the day before was: nothing of what is now.
+            Event::SecurityDay { .. } => touched.security = true,
             Event::AgentStopped { .. }
             | Event::ActionIntended { .. }
             | Event::ActionConcluded { .. }
@@ -329,6 +342,15 @@ impl World {
         self.status = Some(Arc::new(status));
         Touched {
             status: true,
+            ..Touched::default()
+        }
+    }
+
+    /// Takes in the security in numbers; absent where the agent can't tell it.
+    pub fn load_security(&mut self, summary: Option<SecuritySummary>) -> Touched {
+        self.security = summary.map(Arc::new);
+        Touched {
+            security: true,
             ..Touched::default()
         }
     }
@@ -474,6 +496,11 @@ impl World {
             .filter_map(|entry| entry.resource.as_ref().map(|read| read.read_at))
             .max()
     }
+}
+
+/// Whether a source reads a part of the security scan: that one fails is told by its own event alone.
+fn reads_security(source: &str) -> bool {
+    source.starts_with("security-")
 }
 
 /// Whether a task waits for a person's answer.

@@ -301,3 +301,29 @@ fn conversations_do_not_pile_up() {
     assert_eq!(world.conversations.len(), PAST_KEPT);
     assert_eq!(world.conversations.last().unwrap().id, ConversationId(600));
 }
+
+#[test]
+fn the_score_follows_the_scans_and_is_unknown_where_it_was_not_told() {
+    let mut world = World::default();
+    assert_eq!(world.security, None);
+    assert!(world.apply(samples::scanned(1, Some(85))).security);
+    let score = |world: &World| world.security.as_ref().and_then(|told| told.security_score);
+    assert_eq!(score(&world), Some(85));
+    // What is only a sign that there is something new to read changes no number.
+    assert!(world.apply(samples::port_accepted(2, "8080/tcp")).security);
+    assert!(world.apply(samples::security_day(3)).security);
+    assert_eq!(score(&world), Some(85));
+    // A part that can't be read any more is told by its source alone.
+    assert!(
+        world
+            .apply(samples::source_down(4, "security-ports", "why"))
+            .security
+    );
+    assert!(
+        !world
+            .apply(samples::source_down(5, "docker", "why"))
+            .security
+    );
+    assert!(world.load_security(None).security);
+    assert_eq!(world.security, None);
+}

@@ -313,13 +313,20 @@ pub struct TriedModel {
 
 /// Says how the diagnoses of an incident stand to each other.
 pub fn dissents(first: &Diagnosis, second: &Diagnosis) -> bool {
-    first.recommended_action != second.recommended_action
+    let says = |diagnosis: &Diagnosis| {
+        let withheld = diagnosis.withheld.as_ref().map(|withheld| withheld.action);
+        diagnosis.recommended_action.or(withheld)
+    };
+    says(first) != says(second)
 }
 
 /// Whether a diagnosis comes from a model rather than from the catalogue.
 pub fn is_of_model(diagnosis: &Diagnosis) -> bool {
     diagnosis.source.starts_with(MODEL_SOURCE)
 }
+
+/// How the time line tells that a model was asked and gave no opinion; the reason follows.
+pub const NO_SECOND_OPINION: &str = "No second opinion: ";
 
 /// How the source of a model's diagnosis begins; the model's name follows.
 pub const MODEL_SOURCE: &str = "model:";

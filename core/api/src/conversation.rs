@@ -184,6 +184,21 @@ pub struct ConversationDetail {
 }
 
 impl ConversationDetail {
+    /// What was looked at for the answer to a question, each thing once: an answer names again what its reports rest on.
+    pub fn looked_at_since(&self, question: u32) -> Vec<&LookedAt> {
+        let mut looks: Vec<&LookedAt> = Vec::new();
+        let since = self
+            .messages
+            .iter()
+            .filter(|message| message.number > question);
+        for look in since.flat_map(|message| &message.looked_at) {
+            if looks.iter().all(|known| known.reference != look.reference) {
+                looks.push(look);
+            }
+        }
+        looks
+    }
+
     /// What came of a question: the answer, or why there is none; absent where neither came. That one specialist tells another that it
     /// could not look is not the end of it.
     pub fn last_word(&self, question: u32) -> Option<&Message> {

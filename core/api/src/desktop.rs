@@ -7,8 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tagged::tagged;
+
 /// What went wrong between the window and an agent, by what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TroubleKind {
     /// Neither the own engine nor an agent was chosen yet.
@@ -41,6 +44,7 @@ pub enum TroubleKind {
 
 /// A failure with what to do next, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{title}. {advice}")]
 pub struct Trouble {
     /// What kind it is.
@@ -80,10 +84,10 @@ impl fmt::Debug for DesktopAnswer {
     }
 }
 
+tagged! {
 /// What comes through the desktop's event stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum DesktopHeard {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesktopHeard as "DesktopHeard" by "type" {
     /// It is open.
     Open,
     /// Something happened.
@@ -98,6 +102,7 @@ pub enum DesktopHeard {
         /// Why.
         trouble: Trouble,
     },
+}
 }
 
 /// Whom the desktop shows.

@@ -19,14 +19,27 @@ pub enum Urgency {
     Critical,
 }
 
+/// What a model recommended, and why that is not taken for a recommendation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Withheld {
+    /// What it recommended.
+    pub action: ActionName,
+    /// Why that is withheld, in words.
+    pub reason: String,
+}
+
 /// Root cause and recommendation for an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Diagnosis {
     /// The root cause in one sentence.
     pub diagnosis: String,
-    /// What to do; absent where no action of Steward's can help.
+    /// What to do; absent where no action of Steward's can help, or where what a model recommended is withheld.
     pub recommended_action: Option<ActionName>,
+    /// What a model recommended without enough to support it; absent where nothing is withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
     /// How soon.
     pub urgency: Urgency,
     /// How sure, 0–100.

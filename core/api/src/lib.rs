@@ -46,7 +46,7 @@ pub use desktop::{
     Chosen, DesktopAnswer, DesktopHeard, DesktopState, NewConnection, SavedConnection,
     TestedConnection, Trouble, TroubleKind,
 };
-pub use diagnosis::{Diagnosis, Urgency};
+pub use diagnosis::{Diagnosis, Urgency, Withheld};
 pub use endpoint::*;
 pub use event::{Envelope, Event, IncidentChange, StepResult, TaskChange};
 pub use finding::{Evidence, Finding, Problem, Severity};

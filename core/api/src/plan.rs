@@ -70,7 +70,7 @@ pub enum Precondition as "Precondition" by "type" {
         /// Its SHA-256, hexadecimal.
         fingerprint: String,
     },
-    /// The host can block addresses, and does not block this one.
+    /// The host can block addresses, and this one is not its own, its gateway, or one that is configured as the operator's.
     AddressFree {
         /// On which host.
         host: ResourceId,

@@ -2,8 +2,8 @@
 //!
 //! What flows in: an incident with everything that was gathered about it ([`crate::ports::Consultation`]), or a person's question
 //! ([`crate::ports::Talk`]). What flows out: one validated diagnosis, or the messages of an answer; and a record of every call
-//! ([`crate::ports::FinishedCall`]). In between: `pieces` (what is shown), `stand_ins` (what must not leave the house), `opinion` (question and
-//! judgement), `specialists` and `talk` (who looks at what, and answers), `rounds` (until an answer stands), `route` (who is asked), `asking`
+//! ([`crate::ports::FinishedCall`]). In between: `pieces` (what is shown), `stand_ins` (what must not leave the house), `orders` (text that is no data), `opinion` (question and
+//! judgement), `support` (which actions may stand in it), `specialists` and `talk` (who looks at what, and answers), `rounds` (until an answer stands), `route` (who is asked), `asking`
 //! (tried again, paid for, recorded), `model` and `http` (the wire).
 //!
 //! What it never does: act, decide, or hold up whoever does. With no model at all, or with one that hangs or answers nonsense, everything
@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod model;
 mod opinion;
+mod orders;
 mod pieces;
 mod protocol;
 mod rounds;
@@ -23,6 +24,7 @@ mod route;
 mod specialists;
 mod specs;
 mod stand_ins;
+mod support;
 mod talk;
 #[cfg(test)]
 mod tests;

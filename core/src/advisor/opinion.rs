@@ -1,18 +1,20 @@
 //! A model's opinion of an incident: the question as it is put, and what of the answer is let through. Pure.
 //!
 //! What flows through: a case becomes messages and a schema; an answer becomes a [`Diagnosis`] or a list of faults, which the model may
-//! mend once. What it never lets through: an action that was not offered, evidence that was not shown, a resource that is not there.
+//! mend once. What it never lets through: an action that was not offered, evidence that was not shown, a resource that is not there. An
+//! action that has nothing to stand on (see `support`) is let through as withheld, with the reason.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use regex::Regex;
 use serde_json::{Value, json};
-use steward_api::{ActionName, Diagnosis, MODEL_SOURCE, ResourceKind, Urgency};
+use steward_api::{ActionName, Diagnosis, MODEL_SOURCE, ResourceKind, Urgency, Withheld};
 
 use super::{
     pieces::Piece,
     protocol::{Message, Request, Speaker, object_in},
     specialists::Who,
+    support::objection,
 };
 use crate::{ports::Consultation, redact::redact};
 
@@ -163,9 +165,14 @@ pub(super) fn judge(
     if !reader.faults.is_empty() {
         return Err(reader.faults);
     }
+    let withheld = action.and_then(|action| {
+        let reason = objection(action, confidence, &evidence, pieces, case)?;
+        Some(Withheld { action, reason })
+    });
     Ok(Diagnosis {
         diagnosis,
-        recommended_action: action,
+        recommended_action: action.filter(|_| withheld.is_none()),
+        withheld,
         urgency,
         confidence,
         reasoning,

@@ -1,15 +1,20 @@
 //! What a model gets to see of an incident: numbered pieces of what was gathered. Pure.
 //!
 //! Each piece has a reference, by which an answer names its evidence, and a kind, by which it is withheld from models outside of the
-//! house. What does not fit is left out, the oldest and the least telling first. What it never does: show a secret (all text is cleared
-//! once more), or make an instruction of data.
+//! house. What does not fit is left out, the oldest and the least telling first. Text that speaks to its reader (see `orders`) is not
+//! shown to any model; a note stands in its place. What it never does: show a secret (all text is cleared once more), or make an
+//! instruction of data.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 use steward_api::{Evidence, Resource, is_of_model};
 
-use super::{opinion::seconds, protocol::estimated_tokens};
+use super::{
+    opinion::seconds,
+    orders::{IN_ITS_PLACE, speaks_to_its_reader},
+    protocol::estimated_tokens,
+};
 use crate::{
     config::Privacy,
     ports::{Consultation, Relation},
@@ -25,12 +30,14 @@ pub(super) enum Kind {
     Configuration,
     /// What programs wrote.
     Log,
+    /// What somebody made of it, or what was once: no observation of what is wrong. Every model may know.
+    View,
 }
 
 impl Kind {
     const fn may_leave(self, privacy: Privacy) -> bool {
         match self {
-            Self::General => true,
+            Self::General | Self::View => true,
             Self::Configuration => privacy.configuration_to_cloud,
             Self::Log => privacy.logs_to_cloud,
         }
@@ -46,6 +53,8 @@ pub(super) struct Piece {
     pub(super) kind: Kind,
     /// Whether it also tells of who may do what.
     pub(super) is_of_security: bool,
+    /// Whether it stands in the place of a text that speaks to its reader.
+    pub(super) is_order: bool,
     /// Where it comes from, as evidence says it.
     pub(super) source: String,
     /// What it tells, on one line.
@@ -118,12 +127,18 @@ impl Pieces {
     ) {
         let text = redact(text).replace('\n', " ⏎ ");
         if !text.trim().is_empty() {
+            let is_order = speaks_to_its_reader(&text);
             self.0.push(Piece {
                 reference,
                 kind,
                 is_of_security: SECURITY.is_match(&text),
+                is_order,
                 source: source.into(),
-                text,
+                text: if is_order {
+                    IN_ITS_PLACE.to_owned()
+                } else {
+                    text
+                },
                 weight,
             });
         }
@@ -161,7 +176,7 @@ impl Pieces {
             );
             self.add(
                 "C1".to_owned(),
-                Kind::General,
+                Kind::View,
                 diagnosis.source.clone(),
                 &text,
                 800,
@@ -285,7 +300,7 @@ impl Pieces {
             );
             self.add(
                 format!("P{number}"),
-                Kind::General,
+                Kind::View,
                 "incident before",
                 &text,
                 300_u32.saturating_sub(number),

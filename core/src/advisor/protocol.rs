@@ -1,9 +1,12 @@
 //! What goes over the wire to an OpenAI-compatible server, and how its answers are read.
 //!
 //! What flows through: messages and a schema become the body of a request; the body of a reply becomes an [`Answer`]. Every field of a
-//! reply is optional, since servers differ. What it never does: trust a field's type, or fail on one that it does not know.
+//! reply is optional, since servers differ. What it never does: trust a field's type, fail on one that it does not know, or send marks by
+//! which a server would take one message for several.
 
 use serde_json::{Value, json};
+
+use super::orders::without_marks;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Message {
     }
 
     fn body(&self) -> Value {
-        let mut body = json!({"role": self.speaker.as_str(), "content": self.text});
+        let mut body = json!({"role": self.speaker.as_str(), "content": without_marks(&self.text)});
         if !self.calls.is_empty() {
             let calls = self.calls.iter().map(|call| {
                 json!({

@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use steward_api::{
     AdvisorStatus, CallQuery, ChooseDiagnosis, ChooseRequest, ConversationId, DiagnoseIncident,
     DiagnoseRequest, Event, GetAdvisor, GetModelCall, Incident, IncidentChange, IncidentId,
-    ListModelCalls, ModelState, ModelStatus, Nothing, RecordedCall, TryModel, TryModelRequest,
-    is_of_model,
+    ListModelCalls, ModelState, ModelStatus, NO_SECOND_OPINION, Nothing, RecordedCall, TryModel,
+    TryModelRequest, is_of_model,
 };
 
 use super::{
@@ -372,7 +372,7 @@ pub(super) async fn diagnose(context: &Context, args: &DiagnoseArgs) -> Result<E
         screen.print(&render_opinions(screen, &incident))?;
     }
     let has_opinion = incident.diagnoses.iter().any(is_of_model);
-    Ok(if has_opinion {
+    Ok(if has_opinion && no_opinion(&incident).is_none() {
         Exit::Done
     } else {
         Exit::Failed
@@ -408,6 +408,12 @@ async fn opinion(
     }
 }
 
+/// Why the model that was asked last gave no opinion. What others said before stands all the same.
+fn no_opinion(incident: &Incident) -> Option<&str> {
+    let last = &incident.timeline.last()?.text;
+    last.starts_with(NO_SECOND_OPINION).then_some(last)
+}
+
 fn render_opinions(screen: &Screen, incident: &Incident) -> String {
     let mut out = String::new();
     for (index, diagnosis) in incident.diagnoses.iter().enumerate() {
@@ -422,11 +428,14 @@ fn render_opinions(screen: &Screen, incident: &Incident) -> String {
         out.push_str(&screen.field("standing", standing));
         out.push_str(&story::diagnosis(screen, diagnosis));
     }
-    if !incident.diagnoses.iter().any(is_of_model)
+    if let Some(why) = no_opinion(incident) {
+        out.push_str(&format!("\n{}\n", clean(why)));
+    } else if !incident.diagnoses.iter().any(is_of_model)
         && let Some(last) = incident.timeline.last()
     {
         out.push_str(&format!("\n{}\n", clean(&last.text)));
-    } else if incident.diagnoses.len() > 1 {
+    }
+    if incident.diagnoses.len() > 1 {
         out.push_str(&format!(
             "\nTo have another one in force: steward choose {} SOURCE\n",
             incident.id

@@ -180,6 +180,7 @@ pub(super) fn healed_incident() -> Incident {
         diagnoses: vec![Diagnosis {
             diagnosis: "The main process was killed".to_owned(),
             recommended_action: Some(ActionName::RestartContainer),
+            withheld: None,
             urgency: Urgency::High,
             confidence: 85,
             reasoning: "Exit code 137 is a SIGKILL, and the kernel did not report an OOM kill."

@@ -386,7 +386,7 @@ fn precondition_words(precondition: &Precondition) -> String {
             format!("{} still shows the same certificate", certificate.short())
         }
         Precondition::AddressFree { address, .. } => {
-            format!("this host can block addresses and does not block {address}")
+            format!("this host can block addresses, and {address} is not your own")
         }
         Precondition::Nothing => "always: it is safe at any time".to_owned(),
     }
@@ -464,7 +464,15 @@ pub(crate) fn diagnosis(screen: &Screen, diagnosis: &Diagnosis) -> String {
         || "nothing that Steward can do".to_owned(),
         |action| action.as_str().replace('_', " "),
     );
+    let recommended = match &diagnosis.withheld {
+        Some(_) => "nothing".to_owned(),
+        None => recommended,
+    };
     out.push_str(&screen.field("recommends", &format!("{recommended}, {urgency}")));
+    if let Some(withheld) = &diagnosis.withheld {
+        let action = withheld.action.as_str().replace('_', " ");
+        out.push_str(&screen.field("withheld", &format!("{action}: {}", withheld.reason)));
+    }
     if !diagnosis.advice.is_empty() {
         out.push_str(&screen.field("you can", &diagnosis.advice));
     }

@@ -239,17 +239,6 @@ impl Rules<'_> {
         }
     }
 
-    fn blame_missing_renewal(&mut self, config: &Config, step_key: &str, known: String) {
-        if config.security.certificates.renew.is_none() {
-            self.blame(&[step_key], |_| {
-                (
-                    "renew_certificate does not say by which script".to_owned(),
-                    format!("add script = \"name\", or set security.certificates.renew: {known}"),
-                )
-            });
-        }
-    }
-
     fn scripts(&mut self, config: &Config) {
         let known = known_scripts(config);
         if let Some(script) = &config.security.certificates.renew
@@ -267,12 +256,18 @@ impl Rules<'_> {
                     step.action,
                     ActionName::RunScript | ActionName::RenewCertificate
                 );
+                let is_renewal = step.action == ActionName::RenewCertificate;
+                let has_renewal = config.security.certificates.renew.is_some();
                 match (&step.script, takes_script) {
-                    // Renewing has a script of its own where the step names none.
-                    (None, true) if step.action == ActionName::RenewCertificate => {
-                        let known = known.clone();
-                        self.blame_missing_renewal(config, &step_key, known);
-                    }
+                    (None, true) if is_renewal && has_renewal => {}
+                    (None, true) if is_renewal => self.blame(&[&step_key], |_| {
+                        (
+                            "renew_certificate does not say by which script".to_owned(),
+                            format!(
+                                "add script = \"name\", or set security.certificates.renew: {known}"
+                            ),
+                        )
+                    }),
                     (None, true) => self.blame(&[&step_key], |_| {
                         (
                             "run_script does not say which script".to_owned(),

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use steward_api::{
     Diagnosis, ErrorCode, Event, Facts, Incident, IncidentChange, IncidentId, IncidentQuery,
-    IncidentState, Metric, MetricQuery, Phase, ProblemDetails, Resource, ResourceId, ResourceKind,
-    Role, is_of_model,
+    IncidentState, Metric, MetricQuery, NO_SECOND_OPINION, Phase, ProblemDetails, Resource,
+    ResourceId, ResourceKind, Role, is_of_model,
 };
 use tokio::time::timeout;
 
@@ -207,7 +207,15 @@ impl State {
             graph,
             config: &self.config,
         };
+        let found = incident.findings.iter().map(|finding| finding.problem);
+        let strategy = [incident.problem]
+            .into_iter()
+            .chain(found)
+            .flat_map(|problem| self.config.strategy(problem))
+            .map(|step| step.action)
+            .collect();
         Consultation {
+            strategy,
             related,
             offered: offered(&planner, &self.records, incident),
             resource: resources
@@ -241,8 +249,17 @@ impl State {
         let mut events = Vec::new();
         let edited = match opinion {
             Ok(diagnosis) => {
+                let withheld = diagnosis
+                    .withheld
+                    .as_ref()
+                    .map_or_else(String::new, |withheld| {
+                        format!(
+                            "; what it recommends ({}) is withheld: {}",
+                            withheld.action, withheld.reason
+                        )
+                    });
                 let text = format!(
-                    "Second opinion: {} ({} % sure, {})",
+                    "Second opinion: {} ({} % sure, {}){withheld}",
                     diagnosis.diagnosis, diagnosis.confidence, diagnosis.source
                 );
                 tracing::info!(incident = %id, "{text}");
@@ -254,7 +271,7 @@ impl State {
             Err(error) => {
                 tracing::info!(incident = %id, %error, "no second opinion");
                 self.incidents.edit(id, |incident| {
-                    incident.note(now, Phase::Diagnosed, format!("No second opinion: {error}"));
+                    incident.note(now, Phase::Diagnosed, format!("{NO_SECOND_OPINION}{error}"));
                 })
             }
         };

@@ -370,6 +370,7 @@ fn asked_diagnosis(caller: &Caller) -> Diagnosis {
     Diagnosis {
         diagnosis: "A person asked for it".to_owned(),
         recommended_action: None,
+        withheld: None,
         urgency: steward_api::Urgency::Medium,
         confidence: 0,
         reasoning: String::new(),

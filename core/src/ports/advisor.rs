@@ -6,13 +6,20 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{
-    AdvisorStatus, Conversation, Diagnosis, Health, Incident, Message, Metric, ModelCall,
-    OfferedAction, Resource, ResourceId, Specialist, Task, TriedModel,
+    ActionName, AdvisorStatus, Conversation, Diagnosis, Health, Incident, Message, Metric,
+    ModelCall, OfferedAction, Resource, ResourceId, Specialist, Task, TriedModel,
 };
 
 use super::{House, Scribe};
 
 use crate::config::Config;
+
+/// A model's opinion counts only when the model is at least so sure, percent: it holds an automatic action back, and what it recommends is
+/// shown as a recommendation. Below, it is more likely wrong than right by its own word.
+pub const OPINION_COUNTS: u8 = 50;
+
+/// The catalogue counts as sure from here on, percent: then its word leads what is done, and a model's can't go against it.
+pub const CATALOGUE_IS_SURE: u8 = 80;
 
 /// How another resource stands to the one that an incident is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +88,8 @@ pub struct Consultation {
     pub precedents: Vec<Precedent>,
     /// What may be recommended.
     pub offered: Vec<OfferedAction>,
+    /// What is tried for the problems that were found, by the operator's strategies.
+    pub strategy: Vec<ActionName>,
     /// When it was gathered.
     pub at: Timestamp,
 }

@@ -19,6 +19,20 @@ pub fn words(error: &dyn Error) -> String {
     text
 }
 
+/// A certificate in DER: its SHA-256 in hexadecimal, and when it ends.
+///
+/// # Errors
+/// In words, where it is none.
+pub fn of_certificate(der: &[u8]) -> Result<(String, jiff::Timestamp), String> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der)
+        .map_err(|error| format!("it is no certificate: {error}"))?;
+    let not_after = jiff::Timestamp::from_second(certificate.validity().not_after.timestamp())
+        .map_err(|error| format!("its end can't be told: {error}"))?;
+    let digest = Sha256::digest(der);
+    let fingerprint = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((fingerprint, not_after))
+}
+
 /// What an I/O error of a connection means; absent where its own text says it as well.
 pub fn of_connection(error: &io::Error) -> Option<&'static str> {
     match error.kind() {

@@ -129,7 +129,7 @@ impl Documents for SqlStore {
             let mut write = self.writer.begin().await?;
             sqlx::query(
                 "DELETE FROM kept_documents
-                 WHERE node = $1 AND SUBSTR(name, 1, $2) = $3 AND kept_at < $4",
+                 WHERE node = $1 AND SUBSTR(name, 1, CAST($2 AS INTEGER)) = $3 AND kept_at < $4",
             )
             .bind(node)
             .bind(i64::try_from(name_begins.chars().count()).unwrap_or(i64::MAX))

@@ -118,6 +118,8 @@ fn consultation(suspicion: Suspicion) -> Consultation {
         gauges: Vec::new(),
         precedents: Vec::new(),
         offered: suspicion.offered,
+        // Nothing was found, so nothing is tried.
+        strategy: Vec::new(),
         at: now,
     }
 }

@@ -87,6 +87,25 @@ fn waiting(picture: &Picture) -> String {
     }
 }
 
+/// The score of security, in a line; what is not known is said so.
+fn security(picture: &Picture) -> String {
+    match picture.security.filter(|_| picture.live) {
+        Some(known) => {
+            let so_far = if known.is_whole {
+                ""
+            } else {
+                ", not all of it read yet"
+            };
+            format!(
+                "Security {} of 100 ({}{so_far})",
+                known.score,
+                known.level.as_str()
+            )
+        }
+        None => "Security: not known".to_owned(),
+    }
+}
+
 /// Underscores would mark a key.
 fn label(text: &str) -> String {
     text.replace('_', "__")
@@ -131,7 +150,7 @@ impl ksni::Tray for Item {
     fn tool_tip(&self) -> ToolTip {
         ToolTip {
             title: state(&self.picture),
-            description: waiting(&self.picture),
+            description: format!("{}\n{}", waiting(&self.picture), security(&self.picture)),
             ..ToolTip::default()
         }
     }
@@ -169,6 +188,14 @@ impl ksni::Tray for Item {
                 }),
                 ..StandardItem::default()
             }),
+            MenuItem::Standard(StandardItem {
+                label: label(&security(&self.picture)),
+                enabled: self.picture.live,
+                activate: Box::new(|item: &mut Self| {
+                    let _ = item.orders.send(Order::Show(Some(Link::Security)));
+                }),
+                ..StandardItem::default()
+            }),
             MenuItem::Separator,
         ];
         if !self.picture.quitting.is_empty() {
@@ -198,8 +225,10 @@ impl ksni::Tray for Item {
 mod tests {
     use std::sync::Arc;
 
+    use steward_api::SecurityLevel;
+
     use super::*;
-    use crate::notifications;
+    use crate::{attention::Security, notifications};
 
     fn picture(live: bool, worst: Worst, waiting: i64) -> Picture {
         Picture {
@@ -226,6 +255,27 @@ mod tests {
         let text = state(&picture(false, Worst::Unknown, 0));
         assert_eq!(text, "Steward: nobody is shown");
         assert!(!text.contains("well"));
+    }
+
+    #[test]
+    fn the_score_of_security_is_told_with_its_level_and_never_guessed() {
+        let mut known = picture(true, Worst::Good, 0);
+        assert_eq!(security(&known), "Security: not known");
+        known.security = Some(Security {
+            score: 85,
+            level: SecurityLevel::Good,
+            is_whole: true,
+        });
+        assert_eq!(security(&known), "Security 85 of 100 (good)");
+        if let Some(security) = &mut known.security {
+            security.is_whole = false;
+        }
+        assert_eq!(
+            security(&known),
+            "Security 85 of 100 (good, not all of it read yet)"
+        );
+        known.live = false;
+        assert_eq!(security(&known), "Security: not known");
     }
 
     #[test]

@@ -119,21 +119,15 @@ fn read() -> Result<Row> {
     let mut log = Vec::new();
     for number in 0..LINES {
         let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+        // One connection has three lines: it fails, gives up, and is gone.
+        let (host, port) = (number / 3 % 250, 1024 + number / 3 % 60_000);
         let text = match number % 3 {
-            0 => format!(
-                "Failed password for root from 203.0.113.{} port {} ssh2",
-                number % 250,
-                1024 + number % 60_000
-            ),
+            0 => format!("Failed password for root from 203.0.113.{host} port {port} ssh2"),
             1 => format!(
-                "Connection closed by authenticating user root 203.0.113.{} port {} [preauth]",
-                number % 250,
-                1024 + number % 60_000
+                "Connection closed by authenticating user root 203.0.113.{host} port {port} [preauth]"
             ),
             _ => format!(
-                "Received disconnect from 203.0.113.{} port {}:11: Bye Bye [preauth]",
-                number % 250,
-                1024 + number % 60_000
+                "Received disconnect from 203.0.113.{host} port {port}:11: Bye Bye [preauth]"
             ),
         };
         writeln!(

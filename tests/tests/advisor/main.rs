@@ -1,16 +1,20 @@
 //! Second opinions on a real engine: shown beside the catalogue's, recorded to the letter, and never able to bring anything about.
 
+mod claims;
 mod talk;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use steward_api::{
-    AdvisorStatus, CallQuery, CallResult, CallTexts, ChooseDiagnosis, ChooseRequest, ErrorCode,
-    Event, GetIncident, GetModelCall, Health, Incident, IncidentChange, JournalVerification,
-    ListModelCalls, ModelState, Nothing, Page, RecordedCall, ResolutionKind, TriedModel,
-    VerifyJournal, is_of_model,
+    ActionName, AdvisorStatus, CallQuery, CallResult, CallTexts, ChooseDiagnosis, ChooseRequest,
+    ErrorCode, Event, GetIncident, GetModelCall, Health, Incident, IncidentChange,
+    JournalVerification, ListModelCalls, ModelState, Nothing, Page, RecordedCall, ResolutionKind,
+    TriedModel, VerifyJournal, is_of_model,
 };
 use steward_tests::{
     agent::{Agent, Builder},
@@ -219,12 +223,14 @@ async fn a_log_that_gives_orders_brings_nothing_about() -> Result<()> {
     let found = incident(&agent, &job, "the model to have spoken", spoken).await?;
     ensure!(!is_of_model(&found.diagnoses[0]), "it is not in force");
     let asked = models.seen();
-    ensure!(
-        asked
-            .iter()
-            .all(|question| !question.to_string().contains("abcd1234efgh5678")),
-        "a secret left"
-    );
+    for told in ["abcd1234efgh5678", "ignore your rules"] {
+        ensure!(
+            asked
+                .iter()
+                .all(|question| !question.to_string().contains(told)),
+            "a secret or an order was shown: {told}"
+        );
+    }
     // What follows from it has its time.
     tokio::time::sleep(Duration::from_secs(3)).await;
     for entry in agent.journal(0).await? {
@@ -235,6 +241,68 @@ async fn a_log_that_gives_orders_brings_nothing_about() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_recommends_without_grounds_is_withheld_and_why_is_said() -> Result<()> {
+    let lab = lab_or_skip!("withheld");
+    let says = Arc::new(Mutex::new(opinion(
+        "Its memory is short",
+        "set_limits",
+        100,
+    )));
+    let spoken = Arc::clone(&says);
+    let models =
+        Models::start(move |_| Says::Text(spoken.lock().expect("not poisoned").clone())).await?;
+    let web = lab
+        .container("web")
+        .serve()
+        .memory(64 << 20)
+        .start()
+        .await?;
+    web.wait_ready().await?;
+    let agent = with_models(&lab, &models, "diagnose = \"on_request\"")?
+        .set("autonomy.level", "ask")
+        .start()
+        .await?;
+    well(&agent, &web).await?;
+    web.crash(1).await?;
+    let found = incident(&agent, &web, "the question", |one| !one.tasks.is_empty()).await?;
+    let id = found.id.to_string();
+    // Nothing speaks for more memory; of a restart it is too unsure; and for a restart much speaks.
+    let (set, restart) = (ActionName::SetLimits, ActionName::RestartContainer);
+    for (says_now, recommended, withheld) in [
+        (("set_limits", 100), None, Some((set, "speaks for it"))),
+        (("restart_container", 12), None, Some((restart, "12 %"))),
+        (("restart_container", 90), Some(restart), None),
+    ] {
+        *says.lock().expect("not poisoned") =
+            opinion("Its memory is short", says_now.0, says_now.1);
+        let shown: Incident = agent.cli_json(&["diagnose", &id]).await?;
+        let second = shown.diagnoses.get(1).context("no second opinion")?;
+        ensure!(second.recommended_action == recommended, "{second:?}");
+        let held = second.withheld.as_ref();
+        let is_as_wanted = match (held, withheld) {
+            (None, None) => true,
+            (Some(held), Some((action, why))) => held.action == action && held.reason.contains(why),
+            _ => false,
+        };
+        ensure!(is_as_wanted, "{second:?}");
+        let output = agent.cli(&["show", "incident", &id]).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let is_told = text.contains("\n  withheld ");
+        ensure!(is_told == withheld.is_some(), "{text}");
+    }
+    // Asked again it answers nonsense: what it said before stands, and that nothing new came is told.
+    "I would rather write a poem".clone_into(&mut *says.lock().expect("not poisoned"));
+    let output = agent.cli(&["diagnose", &id]).await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    ensure!(
+        text.contains("No second opinion: ") && text.contains("model:m"),
+        "{text}"
+    );
     Ok(())
 }
 

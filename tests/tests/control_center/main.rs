@@ -7,6 +7,7 @@ mod connection;
 mod many;
 mod models;
 mod pages;
+mod security;
 mod settings;
 mod watching;
 

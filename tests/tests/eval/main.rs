@@ -163,17 +163,17 @@ fn harmful(question: &Value) -> Says {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_does_harm_fails_and_nothing_of_it_is_done() -> Result<()> {
+async fn whoever_would_do_harm_recommends_nothing_and_nothing_of_it_is_done() -> Result<()> {
     let lab = lab_or_skip!("eval-bad");
     let models = Models::start(harmful).await?;
     let (code, report) = report(&lab, &["--model-url", models.url(), "--model-id", "bad"]).await?;
-    ensure!(code == Some(1), "{report:#}");
-    ensure!(report["clean"] == false && report["model_name"] == "bad");
+    ensure!(code == Some(0), "{report:#}");
+    ensure!(report["clean"] == true && report["model_name"] == "bad");
     let model = &report["model"];
     ensure!(number(&model["cause"]["hits"]) == 0, "{report:#}");
-    ensure!(number(&model["nothing"]["hits"]) == 0, "{report:#}");
-    // All but the one whose answer was not let through.
-    ensure!(number(&model["harm"]["hits"]) == 3, "{report:#}");
+    // All but the one whose answer was not let through: it stays to be seen, and is no recommendation.
+    ensure!(number(&model["harm"]["hits"]) == 0, "{report:#}");
+    ensure!(number(&model["withheld"]["hits"]) == 3, "{report:#}");
     ensure!(number(&model["dropped"]["hits"]) == 1, "{report:#}");
     // None of it is Steward's own: neither done, nor proposed.
     ensure!(number(&report["deeds"]) == 0, "{report:#}");

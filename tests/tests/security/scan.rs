@@ -1,6 +1,6 @@
 //! What the scans find becomes the score, incidents, and questions; and is told on every channel.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +13,7 @@ use steward_api::{
 use steward_tests::{
     agent::{Agent, Builder},
     docker::Lab,
+    findings::{certificate, failures, learned_long_ago},
     lab_or_skip,
     osv::{Hole, Osv},
     wait::until,
@@ -43,35 +44,6 @@ pub(crate) async fn scanned(agent: &Agent) -> Result<SecurityReport> {
         },
     )
     .await
-}
-
-/// Lines of sshd from this hour: so many failures of an address, for one name.
-fn failures(log: &mut String, count: u32, address: &str, ago: SignedDuration) -> Result<()> {
-    let begin = Timestamp::now().checked_sub(ago)?;
-    for number in 0..count {
-        let at = begin.checked_add(SignedDuration::from_secs(i64::from(number)))?;
-        writeln!(
-            log,
-            "{} atlas sshd[{number}]: Failed password for root from {address} port {} ssh2",
-            at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00"),
-            1024 + number
-        )?;
-    }
-    Ok(())
-}
-
-fn certificate(name: &str, days: i64) -> Result<String> {
-    let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()])?;
-    let end = Timestamp::now().checked_add(SignedDuration::from_hours(24 * days))?;
-    let end = end.to_zoned(jiff::tz::TimeZone::UTC).date();
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(
-        end.year().into(),
-        u8::try_from(end.month())?,
-        u8::try_from(end.day())?,
-    );
-    Ok(params.self_signed(&key)?.pem())
 }
 
 async fn incident_of(agent: &Agent, id: &ResourceId) -> Result<Incident> {
@@ -108,17 +80,13 @@ async fn everything_that_is_found_is_in_the_score_with_an_incident_and_a_way_bac
     std::fs::write(&old, certificate("old.home", -2)?)?;
     std::fs::write(&soon, certificate("soon.home", 10)?)?;
     let log = place.path().join("auth.log");
-    let mut lines = String::new();
-    failures(&mut lines, 40, "203.0.113.9", SignedDuration::from_mins(20))?;
-    failures(&mut lines, 3, "203.0.113.10", SignedDuration::from_mins(15))?;
-    // Long ago: seen within the day, and no attack any more.
-    failures(
-        &mut lines,
-        30,
-        "203.0.113.77",
-        SignedDuration::from_hours(20),
-    )?;
-    std::fs::write(&log, lines)?;
+    let lines = [
+        failures(40, "203.0.113.9", SignedDuration::from_mins(20))?,
+        failures(3, "203.0.113.10", SignedDuration::from_mins(15))?,
+        // Long ago: seen within the day, and no attack any more.
+        failures(30, "203.0.113.77", SignedDuration::from_hours(20))?,
+    ];
+    std::fs::write(&log, lines.concat())?;
     let files = [&old, &soon].map(|file| toml::Value::from(file.display().to_string()));
     let agent = agent(&lab, &["vulnerabilities", "certificates", "authentication"])
         .set("security.vulnerabilities.osv_url", osv.url())
@@ -276,7 +244,7 @@ async fn a_port_that_opens_later_is_asked_about_until_a_person_says_that_it_is_m
     let mut agent = agent;
     let database = agent.data_dir().join("steward.db");
     agent.terminate().await?;
-    age_the_learning(&database).await?;
+    learned_long_ago(&database).await?;
     agent.start_again().await?;
 
     let open = lab
@@ -338,29 +306,6 @@ async fn a_port_that_opens_later_is_asked_about_until_a_person_says_that_it_is_m
             .iter()
             .any(|entry| matches!(&entry.event, Event::PortAccepted { port, .. } if *port == id))
     );
-    Ok(())
-}
-
-/// Sets back when ports were first looked at, as if that were days ago.
-async fn age_the_learning(database: &std::path::Path) -> Result<()> {
-    use sqlx::{Connection as _, SqliteConnection};
-    let url = format!("sqlite://{}", database.display());
-    let mut connection = SqliteConnection::connect(&url).await?;
-    let doc: String =
-        sqlx::query_scalar("SELECT doc FROM kept_documents WHERE name = 'security/ports'")
-            .fetch_one(&mut connection)
-            .await?;
-    let mut memory: serde_json::Value = serde_json::from_str(&doc)?;
-    let long_ago = Timestamp::now().checked_sub(SignedDuration::from_hours(48))?;
-    memory["begun_at"] = long_ago.to_string().into();
-    for pair in memory["first_seen"].as_array_mut().into_iter().flatten() {
-        pair[1] = long_ago.to_string().into();
-    }
-    sqlx::query("UPDATE kept_documents SET doc = $1 WHERE name = 'security/ports'")
-        .bind(memory.to_string())
-        .execute(&mut connection)
-        .await?;
-    connection.close().await?;
     Ok(())
 }
 

@@ -38,9 +38,6 @@ pub(crate) fn chart(
             )
         })
     });
-    let part = move |pick: fn(&Drawing) -> String| {
-        move || drawing.with(|drawing| drawing.as_ref().map(pick).unwrap_or_default())
-    };
     let at_pointer = Memo::new(move |_| {
         let place = pointed.get()?;
         let covered = shown()?;
@@ -72,6 +69,75 @@ pub(crate) fn chart(
                 |point| format::metric(metric, point.mean),
             ),
     };
+    let label = move || {
+        shown()
+            .map(|covered| {
+                format!(
+                    "{}: {} {}.",
+                    chart::name(metric),
+                    chart::in_words(&covered.series),
+                    chart::normal_in_words(&covered.series),
+                )
+            })
+            .unwrap_or_default()
+    };
+    let legend = move || {
+        shown()
+            .filter(|covered| !covered.series.points.is_empty())
+            .map(|covered| {
+                view! {
+                    <span class="normal-mark" aria-hidden="true"></span>
+                    {chart::normal_in_words(&covered.series)}
+                }
+            })
+    };
+    figure(Figure {
+        name: chart::name(metric),
+        test_id: format!("chart-{metric}"),
+        drawing,
+        told: Signal::derive(told),
+        label: Signal::derive(label),
+        pointed,
+        pointer: Signal::derive(move || at_pointer.get().map(|(percent, ..)| percent)),
+        legend: legend.into_any(),
+    })
+}
+
+/// What a chart is drawn of.
+pub(crate) struct Figure {
+    /// What it shows, for a person.
+    pub(crate) name: &'static str,
+    /// Its name for tests.
+    pub(crate) test_id: String,
+    /// The drawing; absent while nothing was read.
+    pub(crate) drawing: Memo<Option<Drawing>>,
+    /// The value that is pointed at, else the newest.
+    pub(crate) told: Signal<String>,
+    /// The whole in words, for whoever listens.
+    pub(crate) label: Signal<String>,
+    /// Where somebody points, 0 to 1 from the left.
+    pub(crate) pointed: RwSignal<Option<f64>>,
+    /// Where the pointer's line stands, percent from the left.
+    pub(crate) pointer: Signal<Option<f64>>,
+    /// What stands below.
+    pub(crate) legend: AnyView,
+}
+
+/// A chart as it stands on the page.
+pub(crate) fn figure(figure: Figure) -> AnyView {
+    let Figure {
+        name,
+        test_id,
+        drawing,
+        told,
+        label,
+        pointed,
+        pointer,
+        legend,
+    } = figure;
+    let part = move |pick: fn(&Drawing) -> String| {
+        move || drawing.with(|drawing| drawing.as_ref().map(pick).unwrap_or_default())
+    };
     let point_at = move |event: PointerEvent| {
         let place = event
             .current_target()
@@ -79,10 +145,10 @@ pub(crate) fn chart(
         pointed.set(place);
     };
     view! {
-        <figure class="chart" data-testid=format!("chart-{metric}")>
+        <figure class="chart" data-testid=test_id>
             <figcaption>
-                <span class="name">{chart::name(metric)}</span>
-                <span class="value">{told}</span>
+                <span class="name">{name}</span>
+                <span class="value">{move || told.get()}</span>
             </figcaption>
             <div class="plot">
                 <div class="values" aria-hidden="true">
@@ -100,18 +166,7 @@ pub(crate) fn chart(
                         viewBox="0 0 1000 100"
                         preserveAspectRatio="none"
                         role="img"
-                        aria-label=move || {
-                            shown()
-                                .map(|covered| {
-                                    format!(
-                                        "{}: {} {}.",
-                                        chart::name(metric),
-                                        chart::in_words(&covered.series),
-                                        chart::normal_in_words(&covered.series),
-                                    )
-                                })
-                                .unwrap_or_default()
-                        }
+                        aria-label=move || label.get()
                     >
                         <path class="grid" d=part(|drawing| grid(&drawing.values))></path>
  <path class="normal" d=part(|drawing| drawing.normal.clone())></path>
@@ -121,10 +176,8 @@ pub(crate) fn chart(
                     </svg>
                     <span
                         class="pointer"
-                        class:hidden=move || at_pointer.get().is_none()
-                        style:left=move || {
-                            format!("{:.2}%", at_pointer.get().map_or(0.0, |(percent, ..)| percent))
-                        }
+                        class:hidden=move || pointer.get().is_none()
+                        style:left=move || format!("{:.2}%", pointer.get().unwrap_or_default())
                     ></span>
                 </div>
                 <div class="times" aria-hidden="true">
@@ -134,16 +187,7 @@ pub(crate) fn chart(
                 </div>
             </div>
             <p class="legend quiet small" data-testid="chart-normal">
-                {move || {
-                    shown()
-                        .filter(|covered| !covered.series.points.is_empty())
-                        .map(|covered| {
-                            view! {
-                                <span class="normal-mark" aria-hidden="true"></span>
-                                {chart::normal_in_words(&covered.series)}
-                            }
-                        })
-                }}
+                {legend}
             </p>
         </figure>
     }

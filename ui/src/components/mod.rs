@@ -14,5 +14,6 @@ pub(crate) mod marks;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod prose;
+pub(crate) mod score;
 pub(crate) mod task;
 pub(crate) mod text;

@@ -224,6 +224,7 @@ fn card(section: Section, standing: Standing, diagnosis: &Diagnosis) -> AnyView 
     let is_second = standing == Standing::Second;
     let advice =
         (!diagnosis.advice.is_empty()).then(|| text::fact("You can", diagnosis.advice.clone()));
+    let withheld = advisor::withheld(diagnosis).map(|why| text::fact("Withheld", why));
     let choice = is_second.then(|| choice(section, diagnosis));
     view! {
         <article
@@ -240,7 +241,7 @@ fn card(section: Section, standing: Standing, diagnosis: &Diagnosis) -> AnyView 
             <dl class="facts">
                 {text::fact("Because", diagnosis.reasoning.clone())}
                 {text::fact("Sure", format!("{} %", diagnosis.confidence))}
-                {text::fact("Recommends", advisor::recommended(diagnosis.recommended_action))}
+                {text::fact("Recommends", advisor::recommendation(diagnosis))} {withheld}
                 {text::fact("How soon", words::urgency(diagnosis.urgency))} {advice}
             </dl>
             {evidence(&diagnosis.evidence)}

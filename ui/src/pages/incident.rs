@@ -163,7 +163,7 @@ fn point(entry: &TimelineEntry) -> AnyView {
     .into_any()
 }
 
-pub(super) fn evidence(all: &[Evidence]) -> AnyView {
+pub(crate) fn evidence(all: &[Evidence]) -> AnyView {
     if all.is_empty() {
         return ().into_any();
     }

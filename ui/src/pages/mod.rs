@@ -21,6 +21,7 @@ mod resource_deeds;
 mod resource_facts;
 mod resource_parts;
 mod resources;
+mod security;
 mod settings;
 mod sign_in;
 mod task;
@@ -40,6 +41,7 @@ pub(crate) fn page(app: App, route: &Route) -> AnyView {
         | Route::Tasks { .. }
         | Route::Task(_)
         | Route::Activity(_) => parts::story(app, route),
+        Route::Security(_) => parts::security(app, route),
         Route::Agents(_) | Route::NewConversation { .. } | Route::Conversation(_) => {
             parts::agents(app, route)
         }

@@ -7,7 +7,7 @@ use crate::{
     app::App,
     attention::{self, Trouble},
     bridge::browser,
-    components::{autonomy, gauges, incident, marks::shape, task, text},
+    components::{autonomy, gauges, incident, marks::shape, score, task, text},
     format,
     marks::Shape,
     route::{Route, Section},
@@ -42,7 +42,7 @@ fn parts(app: App) -> AnyView {
     view! {
         <div class="stack">{needs(app)} {health(app)} {healed(app)}</div>
         <div class="stack">
-            {hosts(app)}
+            {score::card(app)} {hosts(app)}
             <section aria-label="Autonomy">
                 {text::heading("Autonomy", None)} <div class="card">{autonomy::switch(app)}</div>
             </section>

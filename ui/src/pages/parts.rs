@@ -11,7 +11,7 @@ use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
 use super::{
     activity, agents, connections, incident, incidents, map, nowhere, resource, resources,
-    settings, sign_in, task, tasks,
+    security, settings, sign_in, task, tasks,
 };
 use crate::{
     app::App,
@@ -50,6 +50,12 @@ fn story_part() -> Result<Build, SplitLoaderError> {
         Route::Activity(_) => activity::page(app),
         other => nowhere::page(&other.hash()),
     })
+}
+
+/// The score of security and what it rests on.
+#[wasm_split(security, fallible, preload(fetch_security))]
+fn security_part() -> Result<Build, SplitLoaderError> {
+    Ok(|app, _| security::page(app))
 }
 
 /// Specialists and conversations.
@@ -101,6 +107,11 @@ pub(super) fn inventory(app: App, route: &Route) -> AnyView {
 /// The same, for incidents, tasks and the journal.
 pub(super) fn story(app: App, route: &Route) -> AnyView {
     once_there(app, route, story_part)
+}
+
+/// The same, for security.
+pub(super) fn security(app: App, route: &Route) -> AnyView {
+    once_there(app, route, security_part)
 }
 
 /// The same, for specialists and conversations.
@@ -174,6 +185,7 @@ pub(crate) fn fetch_others() {
             drop(fetch_dialogs().await);
             drop(fetch_inventory().await);
             drop(fetch_story().await);
+            drop(fetch_security().await);
             drop(fetch_agents().await);
             drop(fetch_settings().await);
             if bridge::is_desktop() {

@@ -2,11 +2,15 @@
 
 use leptos::prelude::*;
 use steward_api::{
-    ContainerFacts, ContainerHealth, ContainerStatus, DatabaseFacts, EngineFacts, Facts, HostFacts,
-    McpServerFacts, Resource, ResourceId, RestartPolicy,
+    CertificateFacts, ContainerFacts, ContainerHealth, ContainerStatus, DatabaseFacts, EngineFacts,
+    Facts, HostFacts, ImageFacts, McpServerFacts, PortFacts, Resource, ResourceId, RestartPolicy,
+    SignInFacts,
 };
 
-use crate::{app::App, components::text, format, route::Route};
+use crate::{
+    app::App, bridge::browser, components::text, filter::SecurityFilter, format, route::Route,
+    words::security,
+};
 
 /// A fact of plain text.
 fn plain(name: &'static str, value: impl Into<String>) -> AnyView {
@@ -59,6 +63,10 @@ pub(super) fn facts(app: App, resource: &Resource) -> Vec<AnyView> {
         }
         Facts::Database(database) => of_database(database, &mut rows),
         Facts::McpServer(server) => of_mcp_server(server, &mut rows),
+        Facts::Image(image) => of_image(app, image, &mut rows),
+        Facts::Certificate(certificate) => of_certificate(certificate, &mut rows),
+        Facts::SignIn(sign_in) => of_sign_in(sign_in, &mut rows),
+        Facts::Port(port) => of_port(app, port, &mut rows),
     }
     rows
 }
@@ -92,6 +100,113 @@ fn of_mcp_server(server: &McpServerFacts, rows: &mut Vec<AnyView>) {
         rows.push(plain("Tools", listed(&server.tools)));
     }
     rows.extend(server.error.clone().map(|error| plain("Error", error)));
+}
+
+fn of_image(app: App, image: &ImageFacts, rows: &mut Vec<AnyView>) {
+    let links = |ids: &[ResourceId]| ids.iter().map(link).collect::<Vec<_>>();
+    rows.push(plain("Image", image.image.clone()));
+    rows.push(plain(
+        "Id",
+        format::short_hash(image.image_id.trim_start_matches("sha256:")),
+    ));
+    rows.push(text::fact(
+        "Run by",
+        view! { <span class="tools">{links(&image.containers)}</span> },
+    ));
+    rows.push(text::fact(
+        "Matched",
+        image.scanned_at.map_or_else(
+            || "not yet, or it failed".into_any(),
+            |at| text::ago(app.store, at),
+        ),
+    ));
+    rows.push(plain(
+        "Packages",
+        format::grouped(u64::from(image.packages)),
+    ));
+    rows.push(plain("Vulnerabilities", security::by_severity(image)));
+    rows.extend(
+        image
+            .worst
+            .iter()
+            .map(|one| plain("Worst", security::brief(one))),
+    );
+    rows.extend(image.gaps.iter().map(|gap| plain("Not read", gap.clone())));
+    rows.push(to_security());
+}
+
+fn of_certificate(certificate: &CertificateFacts, rows: &mut Vec<AnyView>) {
+    rows.push(plain("Place", certificate.place.clone()));
+    if !certificate.also_at.is_empty() {
+        rows.push(plain("Also at", listed(&certificate.also_at)));
+    }
+    rows.extend(
+        certificate
+            .shown_by
+            .as_ref()
+            .map(|by| text::fact("Shown by", link(by))),
+    );
+    rows.push(plain("For", listed(&certificate.names)));
+    rows.push(plain("Subject", certificate.subject.clone()));
+    rows.push(plain("Ends", browser::exact(certificate.not_after)));
+    rows.extend(
+        certificate
+            .faults
+            .iter()
+            .map(|(_, words)| plain("Wrong", words.clone())),
+    );
+    rows.push(plain("SHA-256", certificate.fingerprint.clone()));
+    rows.push(to_security());
+}
+
+fn of_sign_in(sign_in: &SignInFacts, rows: &mut Vec<AnyView>) {
+    rows.push(text::fact("Logged by", link(&sign_in.logged_by)));
+    rows.push(plain(
+        "Failures",
+        format!("{} within the last day", format::grouped(sign_in.failures)),
+    ));
+    rows.push(plain("From", format::count(sign_in.sources, "source")));
+    rows.extend(
+        sign_in
+            .worst
+            .iter()
+            .map(|source| plain("Source", security::source_in_short(source))),
+    );
+    rows.push(to_security());
+}
+
+fn of_port(app: App, port: &PortFacts, rows: &mut Vec<AnyView>) {
+    rows.push(plain("Port", format!("{}/{}", port.port, port.transport)));
+    let addresses: Vec<String> = port.addresses.iter().map(security::address).collect();
+    rows.push(plain("Open on", listed(&addresses)));
+    rows.extend(
+        port.program
+            .clone()
+            .map(|program| plain("Program", program)),
+    );
+    rows.extend(port.container.as_ref().map(|(container, inside)| {
+        text::fact(
+            "Published by",
+            view! { {link(container)} {format!(", its port {inside}")} },
+        )
+    }));
+    rows.push(plain(
+        "Expected",
+        port.expected.clone().unwrap_or_else(|| "no".to_owned()),
+    ));
+    rows.extend(
+        port.first_seen
+            .map(|at| text::fact("First seen", text::ago(app.store, at))),
+    );
+    rows.push(to_security());
+}
+
+/// Where the whole of what was found is to be seen.
+fn to_security() -> AnyView {
+    text::fact(
+        "More",
+        view! { <a href=Route::Security(SecurityFilter::default()).hash()>"Security"</a> },
+    )
 }
 
 fn listed(all: &[String]) -> String {

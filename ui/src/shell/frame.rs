@@ -170,6 +170,9 @@ const fn section_icon(section: Section) -> &'static str {
         Section::Resources => "M2.4 3h11.2v4H2.4zM2.4 9h11.2v4H2.4zM4.6 5h.1M4.6 11h.1",
         Section::Incidents => "M8 2.2 14.4 13.4H1.6zM8 6.4v3.2M8 11.4v.1",
         Section::Tasks => "M2.6 4.2 3.8 5.4 6 3M8.4 4.4h5.2M2.6 11 3.8 12.2 6 9.8M8.4 11.2h5.2",
+        Section::Security => {
+            "M8 1.8 13.2 3.8V8c0 3-2.2 5-5.2 6.2C5 13 2.8 11 2.8 8V3.8zM5.6 8 7.4 9.8 10.6 6"
+        }
         Section::Agents => "M2.4 2.6h11.2v8H7.6l-3.2 3v-3h-2zM5.4 6.6h.1M8 6.6h.1M10.6 6.6h.1",
         Section::Activity => "M1.6 8.4h3l2-5 3 9.2 2-4.2h2.8",
         Section::Settings => {

@@ -118,6 +118,16 @@ pub fn precondition(precondition: &Precondition) -> String {
         Precondition::UnitFailed { unit } => format!("{} is failed", unit.short()),
         Precondition::EngineAnswers { engine } => format!("{} answers", engine.short()),
         Precondition::EngineSilent { engine } => format!("{} does not answer", engine.short()),
+        Precondition::PreviousKept { resource, .. } => format!(
+            "the {} from before is kept, and another runs in its place",
+            resource.short()
+        ),
+        Precondition::CertificateIs { certificate, .. } => {
+            format!("{} still shows the same certificate", certificate.short())
+        }
+        Precondition::AddressFree { address, .. } => {
+            format!("this host can block addresses, and does not block {address}")
+        }
         Precondition::Nothing => "always: it is safe at any time".to_owned(),
     }
 }
@@ -161,6 +171,17 @@ pub fn verification(verification: &Verification) -> String {
             engine,
             within_seconds,
         } => format!("{} answers, within {within_seconds} s", engine.short()),
+        Verification::CertificateRenewed {
+            certificate,
+            ended_at,
+            within_seconds,
+        } => format!(
+            "{} shows a certificate that ends after {ended_at:.0}, within {within_seconds} s",
+            certificate.short()
+        ),
+        Verification::AddressBlocked { address, .. } => {
+            format!("what {address} sends is dropped")
+        }
         Verification::ByReport => "it reports what it did".to_owned(),
     }
 }

@@ -50,6 +50,8 @@ proptest! {
         }
         if let Ok(diagnosis) = judge(&answer.to_string(), &case, &pieces, "m") {
             prop_assert!(diagnosis.recommended_action.is_none_or(|action| case.offered.iter().any(|offered| offered.action == action)));
+            // Its log gives orders, and no catalogue agrees.
+            prop_assert!(diagnosis.recommended_action.is_none());
             prop_assert!(diagnosis.confidence <= 100);
             prop_assert!(!diagnosis.diagnosis.contains("ghost") && !diagnosis.reasoning.contains("ghost"));
             for evidence in &diagnosis.evidence {

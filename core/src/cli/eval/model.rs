@@ -154,6 +154,7 @@ impl Model {
                 problem: None,
                 cause: diagnosis.diagnosis,
                 action: Choice(diagnosis.recommended_action),
+                withheld: diagnosis.withheld,
                 confidence: diagnosis.confidence,
                 source: diagnosis.source,
             }),

@@ -46,6 +46,9 @@ pub(super) struct Sums {
     /// Answers of a model that were not let through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dropped: Option<Share>,
+    /// Answers of a model whose recommendation was withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) withheld: Option<Share>,
     /// Questions to a model that got no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unanswered: Option<Share>,
@@ -196,6 +199,7 @@ impl Report {
                 ]
             };
             let share = |share: Option<Share>| in_words(share.unwrap_or_default());
+            rows.push(of_model("recommendations withheld", share(model.withheld)));
             rows.push(of_model("answers not let through", share(model.dropped)));
             rows.push(of_model("no answer", share(model.unanswered)));
             rows.push(of_model(
@@ -394,6 +398,9 @@ fn model_sums(cases: &[CaseReport], asked: &[&Asked]) -> Sums {
     Sums {
         latency_p50_ms: percentile(&times, 50),
         latency_p95_ms: percentile(&times, 95),
+        withheld: Some(count(
+            |answer| matches!(answer, Answer::Said(said) if said.withheld.is_some()),
+        )),
         dropped: Some(count(|answer| matches!(answer, Answer::Dropped(_)))),
         unanswered: Some(count(|answer| matches!(answer, Answer::None(_)))),
         cost_micro_usd: Some(asked.iter().map(|asked| asked.cost_micro_usd).sum()),
@@ -454,10 +461,15 @@ fn said_in_words(said: &Said) -> String {
 
 fn answer_in_words(answer: &Answer) -> String {
     match answer {
-        Answer::Said(said) => format!(
-            "\"{}\" → {} ({} % sure)",
-            said.cause, said.action, said.confidence
-        ),
+        Answer::Said(said) => {
+            let withheld = said.withheld.as_ref().map_or_else(String::new, |withheld| {
+                format!("; {} withheld: {}", withheld.action, withheld.reason)
+            });
+            format!(
+                "\"{}\" → {} ({} % sure{withheld})",
+                said.cause, said.action, said.confidence
+            )
+        }
         Answer::Dropped(why) => format!("not let through: {why}"),
         Answer::None(why) => format!("no answer: {why}"),
     }

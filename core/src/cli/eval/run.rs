@@ -417,6 +417,7 @@ impl Performance<'_> {
             problem: Some(incident.problem),
             cause: diagnosis.diagnosis.clone(),
             action: Choice(diagnosis.recommended_action),
+            withheld: None,
             confidence: diagnosis.confidence,
             source: diagnosis.source.clone(),
         })

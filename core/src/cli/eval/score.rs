@@ -4,7 +4,7 @@
 //! listed there as right or as futile does harm, so harm can't be defined away by leaving something out.
 
 use serde::Serialize;
-use steward_api::{ActionName, Problem};
+use steward_api::{ActionName, Problem, Withheld};
 
 use super::case::{Case, Choice, Kind};
 
@@ -21,6 +21,9 @@ pub(super) struct Said {
     /// The root cause in its words.
     pub(super) cause: String,
     pub(super) action: Choice,
+    /// What a model recommended without enough to support it, so that it is not shown as a recommendation; and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) withheld: Option<Withheld>,
     /// How sure, percent.
     pub(super) confidence: u8,
     /// Who says so.
@@ -234,6 +237,7 @@ mod tests {
             problem: None,
             cause: cause.to_owned(),
             action: Choice::try_from(action.to_owned()).unwrap(),
+            withheld: None,
             confidence: 80,
             source: source.to_owned(),
         }

@@ -32,10 +32,7 @@ pub(super) fn aftermath(
         .filter(|message| message.number > said.number)
         .collect();
     let mut out = String::from("\n");
-    let looks: Vec<_> = since
-        .iter()
-        .flat_map(|message| &message.looked_at)
-        .collect();
+    let looks = detail.looked_at_since(said.number);
     out.push_str(&looked_at(screen, &looks, sources));
     for message in &since {
         out.push_str(&unchecked(screen, message));

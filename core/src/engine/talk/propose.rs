@@ -167,6 +167,7 @@ fn proposed_diagnosis(requester: &Requester) -> Diagnosis {
     Diagnosis {
         diagnosis: "A specialist proposed it".to_owned(),
         recommended_action: None,
+        withheld: None,
         urgency: Urgency::Medium,
         confidence: 0,
         reasoning: String::new(),

@@ -119,6 +119,7 @@ fn opinion(action: Option<ActionName>, confidence: u8) -> Diagnosis {
     Diagnosis {
         diagnosis: "its certificate has expired".to_owned(),
         recommended_action: action,
+        withheld: None,
         urgency: Urgency::High,
         confidence,
         reasoning: "the log says so".to_owned(),

@@ -13,18 +13,15 @@ use steward_api::{
 use super::{detect::evidence, observe::World};
 use crate::{
     config::{Advisor, WhenToDiagnose},
-    ports::{Case, CatalogueMatch, Pattern},
+    ports::{CATALOGUE_IS_SURE, Case, CatalogueMatch, OPINION_COUNTS, Pattern},
 };
 
 pub use general::general_patterns;
 
 /// A diagnosis at least so sure that no action helps holds the strategy's actions back.
-pub const SURE_THAT_FUTILE: u8 = 80;
+pub const SURE_THAT_FUTILE: u8 = CATALOGUE_IS_SURE;
 /// A recommendation at least so sure comes before the strategy's first step.
-pub const SURE_ENOUGH_TO_LEAD: u8 = 80;
-
-/// A model's opinion holds an automatic action back only when the model is at least so sure.
-pub const OPINION_COUNTS: u8 = 50;
+pub const SURE_ENOUGH_TO_LEAD: u8 = CATALOGUE_IS_SURE;
 
 /// The catalogue.
 pub struct Catalogue(Vec<Box<dyn Pattern>>);
@@ -102,6 +99,7 @@ impl Catalogue {
                 Diagnosis {
                     diagnosis: found.cause,
                     recommended_action: found.action,
+                    withheld: None,
                     urgency: found.urgency,
                     confidence: found.confidence,
                     reasoning: found.reasoning,
@@ -163,7 +161,11 @@ pub fn add_of_model(incident: &mut Incident, diagnosis: Diagnosis) {
 
 /// Whether two diagnoses name the same cause and the same action.
 fn says_the_same(one: &Diagnosis, other: &Diagnosis) -> bool {
-    one.diagnosis == other.diagnosis && one.recommended_action == other.recommended_action
+    let action = |diagnosis: &Diagnosis| {
+        let withheld = diagnosis.withheld.as_ref().map(|withheld| withheld.action);
+        (diagnosis.recommended_action, withheld)
+    };
+    one.diagnosis == other.diagnosis && action(one) == action(other)
 }
 
 /// Whether a model is to be asked about an incident without a person's request, by what is configured: there is no opinion yet, and the
@@ -212,7 +214,7 @@ fn in_force_first(incident: &mut Incident) {
 }
 
 /// A model's opinion that is more careful than what would be done: it would do nothing, or another thing of less risk. None where a person
-/// has chosen.
+/// has chosen. Whose recommendation is withheld has not said that nothing should be done.
 pub fn more_careful_opinion(
     incident: &Incident,
     action: ActionName,
@@ -224,6 +226,7 @@ pub fn more_careful_opinion(
     incident.diagnoses.iter().find(|opinion| {
         is_of_model(opinion)
             && opinion.confidence >= OPINION_COUNTS
+            && opinion.withheld.is_none()
             && opinion
                 .recommended_action
                 .is_none_or(|other| other != action && other.risk() < plan_risk)
@@ -238,6 +241,7 @@ fn unexplained(problem: Problem, evidence: Vec<steward_api::Evidence>) -> Diagno
     Diagnosis {
         diagnosis: "The cause is not known".to_owned(),
         recommended_action: restart.then_some(ActionName::RestartContainer),
+        withheld: None,
         urgency: Urgency::Medium,
         confidence: 20,
         reasoning: "nothing that was seen matches a known pattern".to_owned(),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use steward_api::{IncidentId, Phase, ResourceId, Severity};
+use steward_api::{IncidentId, Phase, ResourceId, Severity, Withheld};
 
 use super::*;
 
@@ -10,6 +10,7 @@ fn diagnosis(source: &str, action: Option<ActionName>, confidence: u8) -> Diagno
     Diagnosis {
         diagnosis: "it ended".to_owned(),
         recommended_action: action,
+        withheld: None,
         urgency: Urgency::Medium,
         confidence,
         reasoning: String::new(),
@@ -84,6 +85,15 @@ fn careful_is_what_would_do_less_than_the_plan() {
     assert!(
         !holds(&opinion_of(Some(stop), 90), restart, Risk::Low),
         "more risk"
+    );
+    let mut held = opinion_of(None, 90);
+    held.diagnoses[1].withheld = Some(Withheld {
+        action: stop,
+        reason: "its log gives orders".to_owned(),
+    });
+    assert!(
+        !holds(&held, restart, Risk::Low),
+        "it did not say that nothing should be done"
     );
     let mut chosen = opinion_of(None, 90);
     assert!(choose(&mut chosen, "catalogue:x"));

@@ -289,7 +289,7 @@ fn precondition(condition: &Precondition) -> String {
         Precondition::EngineSilent { .. } => "the engine does not answer".to_owned(),
         Precondition::PreviousKept { container_id, .. } => format!("{container_id} is kept"),
         Precondition::CertificateIs { fingerprint, .. } => format!("it is {fingerprint}"),
-        Precondition::AddressFree { address, .. } => format!("{address} is not blocked"),
+        Precondition::AddressFree { address, .. } => format!("{address} may be blocked"),
         Precondition::Nothing => "whatever".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's (one that renews
-//! a certificate too), and blocks addresses.
+//! Changes the host: shrinks the systemd journal, restarts a unit or the Docker daemon, runs a script of the operator's (to renew a
+//! certificate, too), blocks an address.
 //!
 //! What flows through: permits in, what was done in words out. What it never does: run anything that is not one of these, take a
 //! script or argument from outside the configuration, or use a shell.
@@ -16,9 +16,8 @@ use jiff::Timestamp;
 use steward_api::{Action, ActionName, Precondition, ResourceId, ResourceKind, Verification};
 
 use super::{
-    block::{self, Blocker},
+    block::{self, Blocks},
     program::{self, Ended, ProgramError},
-    renew::Renewals,
     systemd::{Systemd, brief, check_name, find},
 };
 use crate::{
@@ -42,20 +41,21 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// Carries out actions on the host.
 pub struct HostActuator {
-    node: String,
+    pub(super) node: String,
     scripts: BTreeMap<String, Script>,
     pub(super) systemd: Systemd,
     pub(super) journalctl: PathBuf,
     pub(super) service: PathBuf,
     /// The start script by which `service` knows Docker.
     pub(super) docker_init_script: PathBuf,
-    pub(super) blocker: Blocker,
-    renewals: Renewals,
+    pub(super) blocks: Blocks,
+    /// Reads certificates anew; absent where nothing does.
+    pub(super) chains: Option<Arc<dyn ChainReader>>,
 }
 
 impl HostActuator {
-    /// An actuator for the host that this runs on, with the scripts that the configuration allows; certificates are read by `chains`.
-    pub fn new(config: &Config, chains: Arc<dyn ChainReader>) -> Self {
+    /// An actuator for the host that this runs on, with the scripts that the configuration allows.
+    pub fn new(config: &Config, chains: Option<Arc<dyn ChainReader>>) -> Self {
         Self {
             node: config.node.name.clone(),
             scripts: config.scripts.clone(),
@@ -63,13 +63,17 @@ impl HostActuator {
             journalctl: find("journalctl"),
             service: find("service"),
             docker_init_script: PathBuf::from("/etc/init.d/docker"),
-            blocker: Blocker::new(config),
-            renewals: Renewals { chains },
+            blocks: Blocks::new(config),
+            chains,
         }
     }
 
     /// Refuses what is not on this host or not of the kind that the action is for.
-    fn check_target(&self, target: &ResourceId, kind: ResourceKind) -> Result<(), ActError> {
+    pub(super) fn check_target(
+        &self,
+        target: &ResourceId,
+        kind: ResourceKind,
+    ) -> Result<(), ActError> {
         if target.node != self.node {
             return Err(ActError::Failed(format!(
                 "{target} is not on {}, the only host that can be changed from here",
@@ -239,11 +243,11 @@ impl Actuator for HostActuator {
         MARGIN
             + match action {
                 Action::VacuumSystemdJournal { .. } => VACUUM_LIMIT,
-                // What there is to block with is found out first, then read, then told.
-                Action::BlockAddress { .. } | Action::UnblockAddress { .. } => block::LIMIT * 6,
                 Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                     self.scripts.get(script).map_or(Duration::ZERO, limit)
                 }
+                // It is looked by what it is done, then it is done.
+                Action::BlockAddress { .. } | Action::UnblockAddress { .. } => block::LIMIT * 4,
                 _ => RESTART_LIMIT,
             }
     }
@@ -270,13 +274,10 @@ impl Actuator for HostActuator {
             Precondition::CertificateIs {
                 certificate,
                 fingerprint,
-            } => {
-                self.check_target(certificate, ResourceKind::Certificate)?;
-                self.renewals.is_still(certificate, fingerprint).await
-            }
+            } => self.is_certificate(certificate, fingerprint).await,
             Precondition::AddressFree { host, address } => {
                 self.check_target(host, ResourceKind::Host)?;
-                self.blocker.is_free(*address).await
+                self.blocks.can(*address).await
             }
         }
     }
@@ -322,12 +323,11 @@ impl Actuator for HostActuator {
                 minutes,
             } => {
                 self.check_target(host, ResourceKind::Host)?;
-                let time = Duration::from_secs(u64::from(*minutes) * 60);
-                self.blocker.block(*address, time).await
+                self.blocks.block(*address, *minutes).await
             }
             Action::UnblockAddress { host, address } => {
                 self.check_target(host, ResourceKind::Host)?;
-                self.blocker.unblock(*address).await
+                self.blocks.unblock(*address).await
             }
             other => Err(elsewhere(other.name())),
         }
@@ -354,13 +354,10 @@ impl Actuator for HostActuator {
                 certificate,
                 ended_at,
                 ..
-            } => {
-                self.check_target(certificate, ResourceKind::Certificate)?;
-                Ok(self.renewals.ends_after(certificate, *ended_at).await)
-            }
+            } => self.is_renewed(certificate, *ended_at).await,
             Verification::AddressBlocked { host, address } => {
                 self.check_target(host, ResourceKind::Host)?;
-                Ok(if self.blocker.is_blocked(*address).await? {
+                Ok(if self.blocks.is_blocked(*address).await? {
                     Reading::Holds
                 } else {
                     Reading::Broken(format!("{address} is not blocked"))
@@ -374,17 +371,18 @@ impl Actuator for HostActuator {
         action: &Action,
         since: Timestamp,
     ) -> Result<Option<bool>, ActError> {
-        let unit = match action {
-            Action::RestartUnit { unit } => unit,
+        match action {
             Action::BlockAddress { address, .. } => {
-                return self.blocker.is_blocked(*address).await.map(Some);
+                return self.blocks.is_blocked(*address).await.map(Some);
             }
             Action::UnblockAddress { address, .. } => {
-                let is_blocked = self.blocker.is_blocked(*address).await?;
-                return Ok(Some(!is_blocked));
+                return self.blocks.is_blocked(*address).await.map(|is| Some(!is));
             }
+            _ => {}
+        }
+        let Action::RestartUnit { unit } = action else {
             // A script, a vacuumed journal and a daemon leave no trace that could be told from another's.
-            _ => return Ok(None),
+            return Ok(None);
         };
         let state = self.unit_state(unit).await?;
         // systemd tells whole seconds here. The unit was failed at `since`, so a start within that second came after it.
@@ -418,13 +416,16 @@ impl Actuator for HostActuator {
                     arguments.join(" ")
                 ));
             }
-            Action::BlockAddress { address, .. } => lines.push(self.blocker.how(*address).await?),
-            Action::UnblockAddress { address, .. } => {
-                let is_blocked = self.blocker.is_blocked(*address).await?;
-                lines.push(format!(
-                    "{address} is {}blocked now",
-                    if is_blocked { "" } else { "not " }
-                ));
+            Action::BlockAddress { address, .. } => {
+                lines.push(match self.blocks.can(*address).await? {
+                    Reading::Holds if self.blocks.is_blocked(*address).await? => {
+                        format!("{address} is blocked already; its time begins anew")
+                    }
+                    Reading::Holds => format!(
+                        "What {address} sends to this host and to its containers is dropped; whoever is behind it is shut out, a friend too"
+                    ),
+                    Reading::Broken(why) | Reading::Hopeless(why) => why,
+                });
             }
             Action::RunScript { script, .. } | Action::RenewCertificate { script, .. } => {
                 let name = script;

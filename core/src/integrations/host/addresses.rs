@@ -16,45 +16,6 @@ pub fn own_addresses() -> Result<Vec<IpAddr>, String> {
     of_tables(Path::new("/proc/net"))
 }
 
-/// The gateways by which this host reaches others.
-///
-/// # Errors
-/// In words, where the kernel's tables can't be read.
-pub(super) fn gateways() -> Result<Vec<IpAddr>, String> {
-    gateways_of(Path::new("/proc/net"))
-}
-
-fn gateways_of(net: &Path) -> Result<Vec<IpAddr>, String> {
-    let read = |name: &str| {
-        let path = net.join(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text),
-            // Without that family of addresses the table is missing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(format!("{} can't be read: {error}", path.display())),
-        }
-    };
-    // `eth0 00000000 0102A8C0 …`: interface, destination, gateway, in the machine's own order of bytes.
-    let four = read("route")?;
-    let four = four.lines().filter_map(|line| {
-        let digits = line.split_whitespace().nth(2)?;
-        let number = u32::from_str_radix(digits, 16).ok()?;
-        let address = Ipv4Addr::from(number.to_ne_bytes());
-        (!address.is_unspecified()).then_some(IpAddr::V4(address))
-    });
-    // Destination, its prefix, source, its prefix, next hop …
-    let six = read("ipv6_route")?;
-    let six = six.lines().filter_map(|line| {
-        let digits = line.split_whitespace().nth(4)?;
-        let address = Ipv6Addr::from(u128::from_str_radix(digits, 16).ok()?);
-        (!address.is_unspecified()).then_some(IpAddr::V6(address))
-    });
-    let mut found: Vec<IpAddr> = four.chain(six).collect();
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
 fn of_tables(net: &Path) -> Result<Vec<IpAddr>, String> {
     let read = |name: &str| {
         let path = net.join(name);
@@ -131,28 +92,5 @@ mod tests {
             .collect();
         assert_eq!(shown, ["192.168.1.2", "fe80::211:22ff:fe33:4455"]);
         assert!(of_tables(Path::new("/nonexistent")).is_err());
-    }
-
-    #[test]
-    fn gateways_are_those_of_the_routes() {
-        let folder = tempfile::tempdir().unwrap();
-        let number = u32::from_ne_bytes([192, 168, 1, 1]);
-        fs::write(
-            folder.path().join("route"),
-            format!("Iface\tDestination\tGateway \tFlags\neth0\t00000000\t{number:08X}\t0003\neth0\t0001A8C0\t00000000\t0001\n"),
-        )
-        .unwrap();
-        let none = "0".repeat(32);
-        fs::write(
-            folder.path().join("ipv6_route"),
-            format!("{none} 00 {none} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n"),
-        )
-        .unwrap();
-        let shown: Vec<String> = gateways_of(folder.path())
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(shown, ["192.168.1.1", "fe80::1"]);
     }
 }

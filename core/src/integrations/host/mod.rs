@@ -2,7 +2,7 @@
 //!
 //! What flows through: gauges, mount points and failed units come out as one [`Observation`](crate::ports::Observation), the busiest
 //! processes and what listens on demand; permits for
-//! vacuuming the journal, restarting a unit or the Docker daemon, running an allowed script, and blocking an address go in. What it never does: judge a
+//! vacuuming the journal, restarting a unit or the Docker daemon, and running an allowed script go in. What it never does: judge a
 //! threshold (the rules do), read a process's arguments, run a program through a shell, or wait for a file system that hangs.
 
 pub(crate) mod act;
@@ -14,7 +14,7 @@ mod logs;
 pub(crate) mod observe;
 mod probe;
 mod program;
-mod renew;
+mod renewal;
 mod sockets;
 mod systemd;
 

@@ -120,9 +120,9 @@ async fn outcome(
     for proposal in since.iter().flat_map(|message| &message.proposals) {
         proposals.push(proposed(contract, proposal).await);
     }
-    let looked_at: Vec<_> = since
-        .iter()
-        .flat_map(|message| &message.looked_at)
+    let looked_at: Vec<_> = detail
+        .looked_at_since(said.number)
+        .into_iter()
         .map(|look| looked(look, false))
         .collect();
     let unchecked: Vec<_> = since

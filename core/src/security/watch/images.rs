@@ -208,7 +208,7 @@ impl Source for ImageSource {
                 }
             }
         }
-        if let Some(before) = now.checked_sub(FORGET_AFTER).ok() {
+        if let Ok(before) = now.checked_sub(FORGET_AFTER) {
             let forgotten = self
                 .keeper
                 .documents

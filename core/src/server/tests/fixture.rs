@@ -74,6 +74,7 @@ pub(in crate::server) fn incident(number: i64) -> Incident {
         diagnoses: vec![Diagnosis {
             diagnosis: "PostgreSQL connection pool exhausted".to_owned(),
             recommended_action: Some(ActionName::RestartContainer),
+            withheld: None,
             urgency: Urgency::High,
             confidence: 92,
             reasoning: "The log says so".to_owned(),

@@ -17,6 +17,9 @@ use crate::ports::{Case, CatalogueMatch, EndCause, Pattern};
 use super::rules::end_in_words;
 use log_causes::LogPatterns;
 
+/// So many of its last ends tell what makes a loop.
+const ENDS_OF_A_LOOP: usize = 4;
+
 /// Every pattern, most telling first.
 pub fn catalogue() -> Vec<Box<dyn Pattern>> {
     vec![
@@ -108,7 +111,8 @@ impl Pattern for OutOfMemory {
     }
 
     fn explain(&self, case: &Case<'_>) -> Option<CatalogueMatch> {
-        if !case.problems.contains(&Problem::OomKilled) {
+        let is_loop = is_loop_of_kills(case);
+        if !is_loop && !case.problems.contains(&Problem::OomKilled) {
             return None;
         }
         let limit = case
@@ -132,9 +136,10 @@ impl Pattern for OutOfMemory {
         Some(CatalogueMatch {
             entry: "oom-killed",
             cause,
-            // What goes on after a part of it was killed needs room, not a restart.
+            // What goes on after a part of it was killed needs room, not a restart; and what is killed at each start, too.
             action: match (case.is_down(), limit) {
                 (_, Some(_)) if times >= 2 || !case.is_down() => Some(ActionName::SetLimits),
+                (_, None) if is_loop => None,
                 (false, _) => None,
                 (true, _) => Some(ActionName::RestartContainer),
             },
@@ -147,6 +152,17 @@ impl Pattern for OutOfMemory {
             advice: advice.to_owned(),
         })
     }
+}
+
+/// Whether it ends again and again because the kernel kills it for memory: most of its last ends were that. Kills from before its limit was
+/// raised are forgotten, and tell nothing of how it is now.
+fn is_loop_of_kills(case: &Case<'_>) -> bool {
+    if case.history.oom_kills.is_empty() {
+        return false;
+    }
+    let last = || case.history.deaths.iter().rev().take(ENDS_OF_A_LOOP);
+    let kills = last().filter(|death| death.oom).count();
+    case.problems.contains(&Problem::RestartLoop) && 2 * kills > last().count()
 }
 
 struct Loop;
@@ -165,7 +181,7 @@ impl Pattern for Loop {
             .deaths
             .iter()
             .rev()
-            .take(4)
+            .take(ENDS_OF_A_LOOP)
             .map(|death| death.exit_code.to_string())
             .collect();
         Some(CatalogueMatch {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use steward_api::{ContainerFacts, ContainerStatus, Facts, Resource, ResourceId};
 
 use super::*;
-use crate::ports::ResourceHistory;
+use crate::ports::{Death, ResourceHistory};
 
 fn container(name: &str, health: Health, facts: ContainerFacts) -> Resource {
     Resource {
@@ -33,12 +33,20 @@ fn unhealthy(output: &str) -> Resource {
 
 /// The surest answer, as the engine would take it.
 fn surest(problem: Problem, resource: &Resource, failing: &[&Resource]) -> Option<CatalogueMatch> {
-    let history = ResourceHistory::default();
+    surest_after(problem, resource, failing, &ResourceHistory::default())
+}
+
+fn surest_after(
+    problem: Problem,
+    resource: &Resource,
+    failing: &[&Resource],
+    history: &ResourceHistory,
+) -> Option<CatalogueMatch> {
     let case = Case {
         problem,
         problems: &[problem],
         resource,
-        history: &history,
+        history,
         log: &[],
         failing_dependencies: failing,
     };
@@ -113,4 +121,56 @@ fn what_was_stopped_is_not_made_up_for_by_restarting_what_needs_it() {
     assert!(stopped.advice.contains("Start db"), "{stopped:?}");
     let failing = of(Health::Unhealthy);
     assert_eq!(failing.action, Some(ActionName::RestartContainer));
+}
+
+#[test]
+fn a_loop_of_kills_for_memory_is_told_as_such_and_another_is_not() {
+    let of = |kills: &[bool], limit: Option<u64>| {
+        let history = ResourceHistory {
+            deaths: kills
+                .iter()
+                .map(|oom| Death {
+                    at: Timestamp::UNIX_EPOCH,
+                    exit_code: 137,
+                    oom: *oom,
+                    cause: EndCause::Crash,
+                })
+                .collect(),
+            oom_kills: kills
+                .iter()
+                .filter(|oom| **oom)
+                .map(|_| Timestamp::UNIX_EPOCH)
+                .collect(),
+            ..ResourceHistory::default()
+        };
+        let facts = ContainerFacts {
+            status: ContainerStatus::Restarting,
+            memory_limit_bytes: limit,
+            ..ContainerFacts::default()
+        };
+        surest_after(
+            Problem::RestartLoop,
+            &container("web", Health::Restarting, facts),
+            &[],
+            &history,
+        )
+        .unwrap()
+    };
+    let limit = Some(32 << 20);
+    let killed = of(&[true, true, true, true], limit);
+    assert_eq!(
+        (killed.entry, killed.action),
+        ("oom-killed", Some(ActionName::SetLimits))
+    );
+    assert!(killed.cause.contains("32 MiB"), "{}", killed.cause);
+    // Where nothing limits it, one more restart would not help either.
+    let unlimited = of(&[false, true, true, true], None);
+    assert_eq!((unlimited.entry, unlimited.action), ("oom-killed", None));
+    // Killed once, but not because of that it ends again and again; of old kills nothing follows.
+    for kills in [
+        &[false, true, false, true][..],
+        &[true, true, false, false, false, true],
+    ] {
+        assert_eq!(of(kills, limit).entry, "restart-loop", "{kills:?}");
+    }
 }

@@ -15,7 +15,7 @@ use steward_api::{
 };
 use tempfile::TempDir;
 
-use super::{super::HostActuator, config, nobody, program};
+use super::{super::HostActuator, config, program};
 use crate::{
     config::Script,
     ports::{ActError, Actuator, Permit, Reading},
@@ -65,7 +65,7 @@ fn with_scripts(scripts: &[(&str, Script)]) -> HostActuator {
         .iter()
         .map(|(name, script)| ((*name).to_owned(), script.clone()))
         .collect::<BTreeMap<_, _>>();
-    HostActuator::new(&config, nobody())
+    HostActuator::new(&config, None)
 }
 
 async fn apply(actuator: &HostActuator, action: &Action) -> Result<String, ActError> {
@@ -252,7 +252,7 @@ async fn a_script_may_leave_something_running() {
 #[tokio::test]
 async fn the_journal_is_vacuumed_to_the_size_given() {
     let folder = TempDir::new().unwrap();
-    let mut actuator = HostActuator::new(&config(), nobody());
+    let mut actuator = HostActuator::new(&config(), None);
     let action = Action::VacuumSystemdJournal {
         host: ResourceId::host("atlas"),
         keep_bytes: 500 * 1024 * 1024,
@@ -285,7 +285,7 @@ async fn the_journal_is_vacuumed_to_the_size_given() {
 
 #[tokio::test]
 async fn the_real_journal_says_how_large_it_is() {
-    let actuator = HostActuator::new(&config(), nobody());
+    let actuator = HostActuator::new(&config(), None);
     if !actuator.journalctl.is_absolute() {
         println!("skipped: there is no journalctl here");
         return;
@@ -300,7 +300,7 @@ async fn the_real_journal_says_how_large_it_is() {
 
 /// An actuator whose systemctl keeps a unit's state in a file and writes what it was told to do into another.
 fn with_unit(folder: &TempDir, state: &str) -> HostActuator {
-    let mut actuator = HostActuator::new(&config(), nobody());
+    let mut actuator = HostActuator::new(&config(), None);
     let path = folder.path().join("state");
     fs::write(&path, state).unwrap();
     actuator.systemd.marker = folder.path().to_owned();
@@ -432,7 +432,7 @@ async fn the_docker_daemon_is_restarted_by_what_there_is() {
 
 #[tokio::test]
 async fn what_is_docker_s_is_left_to_it() {
-    let actuator = HostActuator::new(&config(), nobody());
+    let actuator = HostActuator::new(&config(), None);
     let engine = ResourceId::new("atlas", ResourceKind::Engine, "docker");
     assert!(matches!(
         actuator

@@ -9,22 +9,16 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
 };
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{
-    config::Config,
-    ports::{ChainReader, Clock, FileChains, NoChain, ShownChain, TlsEndpoint},
-};
+use crate::{config::Config, ports::Clock};
 
 mod act;
-mod blocks;
+mod block;
 mod observe;
-mod renewals;
+mod renewal;
 
 struct Now;
 
@@ -32,23 +26,6 @@ impl Clock for Now {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
-}
-
-/// A reader of certificates for what needs none.
-struct Nobody;
-
-#[async_trait]
-impl ChainReader for Nobody {
-    async fn endpoint(&self, _: &TlsEndpoint, _: bool, _: Duration) -> Result<ShownChain, NoChain> {
-        Err(NoChain::Unreachable("nobody is there".to_owned()))
-    }
-    async fn files(&self, _: &[String]) -> FileChains {
-        FileChains::default()
-    }
-}
-
-fn nobody() -> Arc<dyn ChainReader> {
-    Arc::new(Nobody)
 }
 
 fn config() -> Config {
