@@ -27,8 +27,8 @@ use crate::{
 
 /// How long the firewall's program may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
-/// How much of its output is kept.
-const KEEP: usize = 16 * 1024;
+/// How much of its output is kept: a table with all its blocks.
+const KEEP: usize = 4 * 1024 * 1024;
 /// Jails of fail2ban that are for more than one service, most general first.
 const JAILS: [&str; 2] = ["recidive", "sshd"];
 
@@ -68,6 +68,8 @@ impl Blocks {
 
     /// Blocks an address for so many minutes; one that is blocked already, from now on.
     pub(super) async fn block(&self, address: IpAddr, minutes: u32) -> Result<String, ActError> {
+        // An IPv4 address dressed as IPv6 would go into a set in which no packet is ever found.
+        let address = address.to_canonical();
         if let Some(why) = self.protected(address) {
             return Err(ActError::Failed(why));
         }
@@ -92,6 +94,7 @@ impl Blocks {
 
     /// Ends the block of an address, wherever it is blocked.
     pub(super) async fn unblock(&self, address: IpAddr) -> Result<String, ActError> {
+        let address = address.to_canonical();
         match self.means().await? {
             Means::Nftables => {
                 if !self.has(address).await? {
@@ -117,8 +120,9 @@ impl Blocks {
 
     /// Whether an address is blocked now.
     pub(super) async fn is_blocked(&self, address: IpAddr) -> Result<bool, ActError> {
+        let address = address.to_canonical();
         match self.means().await? {
-            Means::Nftables => self.has(address).await,
+            Means::Nftables => Ok(self.has(address).await? && self.is_heeded(address).await?),
             Means::Fail2ban(jail) => {
                 let ended = self.must(&self.fail2ban, &["status", &jail]).await?;
                 let word = address.to_string();
@@ -141,6 +145,21 @@ impl Blocks {
             Some(1) if ended.stderr.contains("No such file or directory") => Ok(false),
             _ => Err(refused("nft", &ended)),
         }
+    }
+
+    /// Whether the rules that look into the set are there at both hooks: without them it drops nothing.
+    async fn is_heeded(&self, address: IpAddr) -> Result<bool, ActError> {
+        let table = self
+            .must(&self.nft, &["list table inet steward"])
+            .await?
+            .stdout;
+        let rule = format!("saddr @{} drop", set(address));
+        Ok(["chain input", "chain forward"].into_iter().all(|chain| {
+            table
+                .split_once(chain)
+                .and_then(|(_, rest)| rest.split_once('}'))
+                .is_some_and(|(rules, _)| rules.contains(&rule))
+        }))
     }
 
     /// By what this host can block.
@@ -166,13 +185,12 @@ impl Blocks {
                     .map(str::trim)
                     .filter(|jail| !jail.is_empty())
                     .collect();
-                let jail = JAILS
-                    .into_iter()
-                    .find(|jail| jails.contains(jail))
-                    .or_else(|| jails.first().copied());
-                match jail {
+                // A jail of one service shuts out from that one alone, which is not what is said to be done.
+                match JAILS.into_iter().find(|jail| jails.contains(jail)) {
                     Some(jail) => return Ok(Means::Fail2ban(jail.to_owned())),
-                    None => reasons.push("fail2ban has no jail".to_owned()),
+                    None => {
+                        reasons.push("fail2ban has neither the jail recidive nor sshd".to_owned())
+                    }
                 }
             } else {
                 reasons.push(refused("fail2ban-client", &ended).to_string());
@@ -192,7 +210,11 @@ impl Blocks {
     /// Why an address is never blocked from here.
     fn protected(&self, address: IpAddr) -> Option<String> {
         let address = address.to_canonical();
-        if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+        let is_near = match address {
+            IpAddr::V4(four) => four.is_link_local() || four.is_broadcast(),
+            IpAddr::V6(six) => six.is_unicast_link_local(),
+        };
+        if address.is_loopback() || address.is_unspecified() || address.is_multicast() || is_near {
             return Some(format!("{address} is no address of another machine"));
         }
         if let Some(own) = self.own_networks.iter().find(|own| own.contains(address)) {
