@@ -18,6 +18,7 @@ use crate::{config::Config, ports::Clock};
 mod act;
 mod block;
 mod observe;
+mod passed_on;
 mod renewal;
 
 struct Now;
