@@ -10,25 +10,19 @@ use super::container::{Builder, Container};
 impl Builder<'_> {
     /// Publishes one of its ports, such as `8443/tcp`. Needs a network: [`Self::network`].
     #[must_use]
-    pub fn publish(mut self, port: &str) -> Self {
-        let free = PortBinding {
-            host_ip: Some("127.0.0.1".to_owned()),
-            host_port: None,
-        };
-        self.host
-            .port_bindings
-            .get_or_insert_default()
-            .insert(port.to_owned(), Some(vec![free]));
-        self.expose(port)
+    pub fn publish(self, port: &str) -> Self {
+        self.publish_on("127.0.0.1", port)
     }
-}
 
-impl Builder<'_> {
     /// The same on every address of this machine.
     #[must_use]
-    pub fn publish_to_all(mut self, port: &str) -> Self {
+    pub fn publish_to_all(self, port: &str) -> Self {
+        self.publish_on("0.0.0.0", port)
+    }
+
+    fn publish_on(mut self, address: &str, port: &str) -> Self {
         let free = PortBinding {
-            host_ip: Some("0.0.0.0".to_owned()),
+            host_ip: Some(address.to_owned()),
             host_port: None,
         };
         self.host
