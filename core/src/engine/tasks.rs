@@ -19,7 +19,7 @@ use crate::{
         decide::Answer,
         tasks::{TaskInput, advance},
     },
-    ports::{ActionRecord, StoreError, later},
+    ports::{ActionRecord, Cadence, StoreError, later},
 };
 
 /// After a fix that only reports what it did (space freed), the next reading tells whether it helped; the slowest gauge is read so often.
@@ -421,6 +421,13 @@ impl State {
         if let Some(id) = task.incident
             && let Some(incident) = self.incidents.by_id(id).cloned()
         {
+            // What a scan found is seen to be mended by a scan alone, and the next would be an hour away.
+            if result.success
+                && let Some(index) = self.source_of(&incident.resource)
+                && self.sources[index].source.cadence() == Cadence::SecurityScan
+            {
+                self.sources[index].refresh();
+            }
             if result.success && !self.healed.contains_key(&id) {
                 let at = later(self.clock.now(), NEXT_READING);
                 if let Some(index) = self.source_of(&incident.resource) {
