@@ -264,7 +264,13 @@ impl State {
         self.documents
             .keep(&self.node, ACCEPTED_PORTS, now, &text)
             .await
-            .map_err(|error| store_unavailable(&words(&error)))?;
+            .map_err(|error| {
+                let detail = format!(
+                    "your word is in the journal, but could not be kept for the scans, which go on asking; say it once more: {}",
+                    words(&error)
+                );
+                ProblemDetails::new(ErrorCode::StoreUnavailable, detail)
+            })?;
         if let Some(running) = self
             .sources
             .iter()

@@ -28,9 +28,7 @@ pub fn of_certificate(der: &[u8]) -> Result<(String, jiff::Timestamp), String> {
         .map_err(|error| format!("it is no certificate: {error}"))?;
     let not_after = jiff::Timestamp::from_second(certificate.validity().not_after.timestamp())
         .map_err(|error| format!("its end can't be told: {error}"))?;
-    let digest = Sha256::digest(der);
-    let fingerprint = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((fingerprint, not_after))
+    Ok((sha256(der), not_after))
 }
 
 /// What an I/O error of a connection means; absent where its own text says it as well.
@@ -73,9 +71,9 @@ pub fn of_tls(error: &rustls::Error) -> String {
     }
 }
 
-/// The SHA-256 of a text, in hexadecimal: the name under which the texts of model calls are kept.
-pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
+/// The SHA-256 of a text or a certificate, in hexadecimal: the name under which the texts of model calls are kept.
+pub fn sha256(of: impl AsRef<[u8]>) -> String {
+    Sha256::digest(of)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()

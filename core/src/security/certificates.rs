@@ -20,12 +20,11 @@ mod names;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
 use steward_api::{CertificateFault, CertificateScan, ResourceId, units};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
 use super::words::plain;
-use crate::ports::{CertificatePlace, ShownChain, Verdict};
+use crate::ports::{CertificatePlace, ShownChain, Verdict, sha256};
 
 pub use names::is_for;
 
@@ -91,17 +90,9 @@ pub fn scan(
         not_before,
         not_after,
         key: key::describe(&leaf),
-        fingerprint: fingerprint(der),
+        fingerprint: sha256(der),
         faults,
     })
-}
-
-/// The SHA-256 of a certificate, hexadecimal.
-pub fn fingerprint(der: &[u8]) -> String {
-    Sha256::digest(der)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {

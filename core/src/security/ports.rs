@@ -38,14 +38,18 @@ pub struct PortId {
 impl PortId {
     /// The one of an open port.
     pub fn of(port: &OpenPort) -> Self {
+        Self::on(port.address, &port.transport, port.port)
+    }
+
+    fn on(address: IpAddr, transport: &str, port: u16) -> Self {
         Self {
-            transport: port.transport.clone(),
-            address: if port.address.is_unspecified() {
+            transport: transport.to_owned(),
+            address: if address.is_unspecified() {
                 IpAddr::V4(Ipv4Addr::UNSPECIFIED)
             } else {
-                port.address
+                address
             },
-            port: port.port,
+            port,
         }
     }
 }
@@ -118,17 +122,7 @@ impl PortMemory {
     /// Takes it for a port as it is known as a resource, on each of its addresses.
     pub fn accept_facts(&mut self, facts: &PortFacts, now: Timestamp) {
         for address in &facts.addresses {
-            let address = if address.is_unspecified() {
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-            } else {
-                *address
-            };
-            let id = PortId {
-                transport: facts.transport.clone(),
-                address,
-                port: facts.port,
-            };
-            self.accept(id, now);
+            self.accept(PortId::on(*address, &facts.transport, facts.port), now);
         }
     }
 

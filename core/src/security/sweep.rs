@@ -11,7 +11,9 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use steward_api::{CertificateScan, ContainerStatus, Resource, ResourceId, ResourceKind};
+use steward_api::{
+    CertificateScan, ContainerFacts, ContainerStatus, Resource, ResourceId, ResourceKind,
+};
 
 use super::certificates::{Reached, scan};
 use crate::{
@@ -152,36 +154,17 @@ pub fn published<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
     engine: &Docker,
 ) -> Vec<PublishedPort> {
-    let remote = engine.host.as_deref().and_then(remote_host);
-    let mut found: BTreeMap<(String, u16), ResourceId> = BTreeMap::new();
-    for resource in resources {
-        let Some(facts) = resource.container() else {
-            continue;
-        };
-        if facts.status != ContainerStatus::Running {
-            continue;
-        }
-        for port in &facts.ports {
-            let Some(number) = port.published else {
-                continue;
-            };
-            let on = port.published_on.as_deref();
-            let Some(host) = reached_by(on, remote.as_deref()) else {
-                continue;
-            };
-            found
-                .entry((host, number))
-                .or_insert_with(|| resource.id.clone());
-        }
-    }
-    found
-        .into_iter()
-        .map(|((host, port), container)| PublishedPort {
-            container,
-            host,
-            port,
+    let is_running = |facts: &&ContainerFacts| facts.status == ContainerStatus::Running;
+    let ports = resources.into_iter().flat_map(|resource| {
+        let facts = resource.container().filter(is_running);
+        facts.into_iter().flat_map(|facts| {
+            facts.ports.iter().filter_map(|port| {
+                let on = port.published_on.as_deref().and_then(|on| on.parse().ok());
+                Some((&resource.id, on, port.published?))
+            })
         })
-        .collect()
+    });
+    reached(ports, engine)
 }
 
 /// The same by what containers are configured to publish.
@@ -189,24 +172,29 @@ pub fn published_ports<'p>(
     ports: impl IntoIterator<Item = &'p crate::ports::PublishedPort>,
     engine: &Docker,
 ) -> Vec<PublishedPort> {
+    let ports = ports
+        .into_iter()
+        .filter(|port| port.transport == Transport::Tcp)
+        .map(|port| (&port.container, Some(port.address), port.port));
+    reached(ports, engine)
+}
+
+/// Each port once, by what this machine reaches it; whose it is, on which address, its number.
+fn reached<'p>(
+    ports: impl Iterator<Item = (&'p ResourceId, Option<IpAddr>, u16)>,
+    engine: &Docker,
+) -> Vec<PublishedPort> {
     let remote = engine.host.as_deref().and_then(remote_host);
-    let mut found: BTreeMap<(String, u16), ResourceId> = BTreeMap::new();
-    for port in ports {
-        if port.transport != Transport::Tcp {
-            continue;
+    let mut found: BTreeMap<(String, u16), &ResourceId> = BTreeMap::new();
+    for (container, on, port) in ports {
+        if let Some(host) = reached_by(on, remote.as_deref()) {
+            found.entry((host, port)).or_insert(container);
         }
-        let on = port.address.to_string();
-        let Some(host) = reached_by(Some(&on), remote.as_deref()) else {
-            continue;
-        };
-        found
-            .entry((host, port.port))
-            .or_insert_with(|| port.container.clone());
     }
     found
         .into_iter()
         .map(|((host, port), container)| PublishedPort {
-            container,
+            container: container.clone(),
             host,
             port,
         })
@@ -225,8 +213,7 @@ fn remote_host(address: &str) -> Option<String> {
 }
 
 /// By what a port is reached that is published on an address of the engine's machine; none where it is not.
-fn reached_by(on: Option<&str>, remote: Option<&str>) -> Option<String> {
-    let on: Option<IpAddr> = on.and_then(|on| on.parse().ok());
+fn reached_by(on: Option<IpAddr>, remote: Option<&str>) -> Option<String> {
     match (on, remote) {
         (Some(on), Some(_)) if on.is_loopback() => None,
         (Some(on), _) if !on.is_unspecified() => Some(on.to_string()),

@@ -25,21 +25,24 @@ use crate::{
 /// The edges of scans, as configured, with what can't be made of them in words.
 pub fn scan_edges(config: &Config) -> (Edges, Vec<String>) {
     let mut gaps = Vec::new();
-    let mut edges = Edges {
-        host: Some(Arc::new(host::HostLook::default())),
-        host_logs: Some(Arc::new(host::HostLogReader::default())),
-        ..Edges::default()
-    };
+    let mut engine = None;
     if config.docker.enabled {
         match docker::connect(&config.docker, &config.node.name, Arc::new(SystemClock)) {
-            Ok(engine) => {
-                edges.container_logs = Some(Arc::clone(&engine) as Arc<dyn ContainerLogs>);
-                edges.configurations = Some(engine as Arc<dyn ConfigurationProbe>);
-            }
+            Ok(connected) => engine = Some(connected),
             Err(error) => gaps.push(error.to_string()),
         }
     }
-    (edges, gaps)
+    (edges_with(engine.as_ref()), gaps)
+}
+
+/// The same with an engine that is there already, or none.
+pub(super) fn edges_with(engine: Option<&Arc<docker::DockerEngine>>) -> Edges {
+    Edges {
+        host: Some(Arc::new(host::HostLook::default())),
+        host_logs: Some(Arc::new(host::HostLogReader::default())),
+        container_logs: engine.map(|engine| Arc::clone(engine) as Arc<dyn ContainerLogs>),
+        configurations: engine.map(|engine| Arc::clone(engine) as Arc<dyn ConfigurationProbe>),
+    }
 }
 
 /// This machine's own addresses; none where they can't be told.

@@ -7,19 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use steward_api::ScanPart;
 
-use super::{host_addresses, image_scanner_with, own_facts, own_places};
+use super::{host_addresses, image_scanner_with, own_facts, own_places, scan::edges_with};
 use crate::{
     config::{Config, VulnerabilityScanner},
-    integrations::{docker::DockerEngine, host},
-    ports::{
-        ChainReader, Clock, ConfigurationProbe, ContainerLogs, Documents, ImageReader, Source,
-    },
-    security::{
-        access::Edges,
-        watch::{
-            CertificateSource, ConfigurationSource, ImageSource, Keeper, PortSource,
-            SignInSourceReader,
-        },
+    integrations::docker::DockerEngine,
+    ports::{ChainReader, Clock, Documents, ImageReader, Source},
+    security::watch::{
+        CertificateSource, ConfigurationSource, ImageSource, Keeper, PortSource, SignInSourceReader,
     },
 };
 
@@ -36,17 +30,8 @@ pub(super) fn security_sources(
         node: config.node.name.clone(),
         documents: Arc::clone(documents),
     };
-    let configurations = engine
-        .clone()
-        .map(|engine| engine as Arc<dyn ConfigurationProbe>);
-    let edges = Edges {
-        host: Some(Arc::new(host::HostLook::default())),
-        host_logs: Some(Arc::new(host::HostLogReader::default())),
-        container_logs: engine
-            .clone()
-            .map(|engine| engine as Arc<dyn ContainerLogs>),
-        configurations: configurations.clone(),
-    };
+    let edges = edges_with(engine.as_ref());
+    let configurations = edges.configurations.clone();
     let mut made: Vec<Arc<dyn Source>> = Vec::new();
     for part in ScanPart::ALL
         .iter()

@@ -383,6 +383,20 @@ fn a_report_in_short_counts_as_the_score_does() {
     assert_eq!(short.read_at, Some(at("2026-03-10T10:00:00Z")));
 }
 
+/// The shape that is promised to whoever reads `/api/security/summary`.
+#[test]
+fn the_summary_has_the_promised_fields() {
+    let told = serde_json::to_value(summary(&report())).unwrap();
+    assert!(told["vulnerabilities_found"].is_u64());
+    assert!(told["vulnerable_containers"][0].is_string());
+    assert!(told["certificates_expiring"].is_u64() && told["certificates_expired"].is_u64());
+    assert!(told["failed_logins"].is_u64());
+    assert!(told["suspicious_authentication"].is_boolean());
+    assert!(told["open_ports"][0].is_u64());
+    assert_eq!(told["security_score"], 20);
+    assert_eq!(told["security_level"], "critical");
+}
+
 #[test]
 fn what_was_never_read_is_not_told_as_clean() {
     let mut report = report();

@@ -64,8 +64,13 @@ pub struct ImageSource {
 }
 
 impl ImageSource {
-    /// Scans an image as far as it is not known yet.
-    async fn scan(&self, image: FoundImage, gaps: &mut Vec<String>) -> Result<ImageScan, Failed> {
+    /// Scans an image as far as it is not known yet. `silent`: why nobody who would have to be asked answers.
+    async fn scan(
+        &self,
+        image: FoundImage,
+        silent: Option<&str>,
+        gaps: &mut Vec<String>,
+    ) -> Result<ImageScan, Failed> {
         let now = self.clock.now();
         let name = format!("{KEPT}{}", image.image_id);
         let (kept, gap) = self.keeper.kept::<Kept>(&name).await;
@@ -82,6 +87,13 @@ impl ImageSource {
             return Ok(current(&kept.scan));
         }
         let before = kept.as_ref().map(|kept| current(&kept.scan));
+        if let Some(reason) = silent {
+            return Err(Failed {
+                reason: reason.to_owned(),
+                is_silent: true,
+                before,
+            });
+        }
         let judged = self
             .judged(image, kept.and_then(|kept| kept.inventory))
             .await;
@@ -95,7 +107,11 @@ impl ImageSource {
                 gaps.extend(self.keeper.keep(&name, now, &kept).await);
                 Ok(kept.scan)
             }
-            Err(error) => Err(Failed { error, before }),
+            Err(error) => Err(Failed {
+                is_silent: matches!(error, ScanError::Knowledge { .. }),
+                reason: error.to_string(),
+                before,
+            }),
         }
     }
 
@@ -156,7 +172,9 @@ impl ImageSource {
 
 /// A scan that came to nothing, with what was known before.
 struct Failed {
-    error: ScanError,
+    reason: String,
+    /// Whether whoever knows what is vulnerable does not answer.
+    is_silent: bool,
     before: Option<ImageScan>,
 }
 
@@ -187,16 +205,18 @@ impl Source for ImageSource {
         for image in running {
             let name = image.image.clone();
             let (image_id, containers) = (image.image_id.clone(), image.containers.clone());
-            let scanned = self.scan_unless(&silent, image, &mut gaps).await;
-            match scanned {
+            match self.scan(image, silent.as_deref(), &mut gaps).await {
                 Ok(scan) => {
                     gaps.extend(scan.gaps.iter().map(|gap| format!("{name}: {gap}")));
                     resources.push(of_scan(&self.keeper.node, &scan, None, now));
                     scans.push(scan);
                 }
-                Err(Failed { error, before }) => {
-                    let reason = error.to_string();
-                    if matches!(error, ScanError::Knowledge { .. }) && silent.is_none() {
+                Err(Failed {
+                    reason,
+                    is_silent,
+                    before,
+                }) => {
+                    if is_silent {
                         silent = Some(reason.clone());
                     }
                     gaps.push(format!("{name}: {reason}"));
@@ -224,44 +244,6 @@ impl Source for ImageSource {
         let found = Found::Images(scans);
         let resources = merged(resources);
         Ok(observed(found, gaps, coverage, resources, self.clock.now()))
-    }
-}
-
-impl ImageSource {
-    async fn scan_unless(
-        &self,
-        silent: &Option<String>,
-        image: FoundImage,
-        gaps: &mut Vec<String>,
-    ) -> Result<ImageScan, Failed> {
-        match silent {
-            None => self.scan(image, gaps).await,
-            Some(reason) => {
-                let name = format!("{KEPT}{}", image.image_id);
-                let (kept, _) = self.keeper.kept::<Kept>(&name).await;
-                let before = kept
-                    .filter(|kept| kept.judge == self.judge)
-                    .map(|kept| ImageScan {
-                        image: image.image,
-                        containers: image.containers,
-                        ..kept.scan
-                    });
-                match before {
-                    Some(scan)
-                        if self.clock.now().duration_since(scan.scanned_at) < MATCH_AGAIN =>
-                    {
-                        Ok(scan)
-                    }
-                    before => Err(Failed {
-                        error: ScanError::Knowledge {
-                            what: "whoever knows what is vulnerable".to_owned(),
-                            reason: reason.clone(),
-                        },
-                        before,
-                    }),
-                }
-            }
-        }
     }
 }
 
