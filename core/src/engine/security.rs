@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use steward_api::{
-    ErrorCode, Event, Facts, PartState, ProblemDetails, ResourceId, Role, ScanPart, SecurityDay,
-    SecurityReport, SecuritySummary,
+    ErrorCode, Event, Facts, ProblemDetails, ResourceId, Role, ScanPart, SecurityDay,
+    SecurityReport, SecuritySummary, TaskId,
 };
 
 use super::{
@@ -17,10 +17,12 @@ use super::{
     state::State,
 };
 use crate::{
-    ports::{Found, PartFound, later, words},
+    ports::{PartFound, later, words},
     security::{
         ACCEPTED_PORTS,
+        day::{DueDay, day_due},
         ports::PortMemory,
+        report,
         score::of_report,
         summary::{daily, summary},
     },
@@ -55,30 +57,10 @@ impl Security {
 impl State {
     /// Takes over what a part of the scan found.
     pub(super) async fn scanned(&mut self, found: PartFound, now: Timestamp) {
-        let PartFound { found, gaps } = found;
-        let part = found.part();
-        let weights = self.config.security.weights;
+        let part = found.found.part();
         let next_at = later(now, self.config.security.scan_every);
-        let mut report = SecurityReport::clone(&self.security.report);
-        report.node.clone_from(&self.node);
-        match found {
-            Found::Images(images) => report.images = images,
-            Found::Certificates(certificates) => report.certificates = certificates,
-            Found::SignIns(sign_ins) => report.sign_ins = sign_ins,
-            Found::Ports(ports) => report.ports = ports,
-            Found::Risks(risks) => report.risks = risks,
-        }
-        self.name_parts(&mut report);
-        if let Some(state) = report.parts.iter_mut().find(|state| state.part == part) {
-            state.read_at = Some(now);
-            state.gaps = gaps;
-            state.next_at = Some(next_at);
-        }
-        report.score = of_report(&report, &weights);
-        let mut short = summary(&report);
-        self.security.summary = Arc::new(short.clone());
-        self.security.report = Arc::new(report);
-        self.is_dirty = true;
+        self.renew_report(|report| report::take(report, found, now, next_at));
+        let mut short = SecuritySummary::clone(&self.security.summary);
         if short.gaps.len() > MOST_GAPS {
             let more = short.gaps.len() - MOST_GAPS;
             short.gaps.truncate(MOST_GAPS);
@@ -93,87 +75,45 @@ impl State {
 
     /// A part that could not be read at all says so; what was read of it before stays.
     pub(super) fn scan_failed(&mut self, part: ScanPart, reason: &str) {
-        let mut report = SecurityReport::clone(&self.security.report);
-        report.node.clone_from(&self.node);
-        self.name_parts(&mut report);
-        if let Some(state) = report.parts.iter_mut().find(|state| state.part == part) {
-            state.gaps = vec![reason.to_owned()];
-        }
-        self.security.summary = Arc::new(summary(&report));
-        self.security.report = Arc::new(report);
-        self.is_dirty = true;
-    }
-
-    /// The parts that are scanned here, each with its state; one that is no longer scanned goes, with what was found of it.
-    fn name_parts(&self, report: &mut SecurityReport) {
-        let scanned = &self.config.security.parts;
-        report.parts = ScanPart::ALL
-            .into_iter()
-            .filter(|part| scanned.contains(part))
-            .map(|part| {
-                let known = report.parts.iter().find(|state| state.part == part);
-                known.cloned().unwrap_or(PartState {
-                    part,
-                    read_at: None,
-                    next_at: None,
-                    gaps: Vec::new(),
-                })
-            })
-            .collect();
-        for part in ScanPart::ALL {
-            if scanned.contains(&part) {
-                continue;
-            }
-            match part {
-                ScanPart::Vulnerabilities => report.images.clear(),
-                ScanPart::Certificates => report.certificates.clear(),
-                ScanPart::Authentication => report.sign_ins.clear(),
-                ScanPart::Ports => report.ports.clear(),
-                ScanPart::Configuration => report.risks.clear(),
-            }
-        }
+        self.renew_report(|report| report::failed(report, part, reason));
     }
 
     /// Has the report follow a configuration that has changed: other parts, other weights.
     pub(super) fn reweigh(&mut self) {
-        let mut report = SecurityReport::clone(&self.security.report);
+        self.renew_report(|_| ());
+    }
+
+    fn renew_report(&mut self, change: impl FnOnce(&mut SecurityReport)) {
+        let security = &self.config.security;
+        let report = Arc::make_mut(&mut self.security.report);
         report.node.clone_from(&self.node);
-        self.name_parts(&mut report);
-        report.score = of_report(&report, &self.config.security.weights);
-        self.security.summary = Arc::new(summary(&report));
-        self.security.report = Arc::new(report);
+        report::keep_to(report, &security.parts);
+        change(report);
+        report.score = of_report(report, &security.weights);
+        self.security.summary = Arc::new(summary(report));
         self.is_dirty = true;
     }
 
-    /// The report for the picture: each deduction with the incident and the task that see to it.
-    pub(super) fn security_report(&self) -> Arc<SecurityReport> {
-        let report = self.security.report();
-        let Some(score) = &report.score else {
-            return report;
+    /// The report for the picture: each deduction with the incident and the task that see to it. It may be large, so it is made anew only
+    /// where one of these has changed.
+    pub(super) fn security_report(&mut self) -> Arc<SecurityReport> {
+        let Some(before) = &self.security.report.score else {
+            return self.security.report();
         };
-        let mut score = score.clone();
+        let mut score = before.clone();
         for deduction in &mut score.deductions {
-            let incident = deduction
-                .about
-                .as_ref()
-                .and_then(|about| self.incidents.of(about));
+            let about = deduction.about.as_ref();
+            let incident = about.and_then(|about| self.incidents.of(about));
             deduction.incident = incident.map(|incident| incident.id);
             deduction.task = incident.and_then(|incident| {
-                incident
-                    .tasks
-                    .iter()
-                    .rev()
-                    .find(|task| self.tasks.contains_key(task))
-                    .copied()
+                let is_open = |task: &&TaskId| self.tasks.contains_key(*task);
+                incident.tasks.iter().rev().find(is_open).copied()
             });
         }
-        if report.score.as_ref() == Some(&score) {
-            return report;
+        if score != *before {
+            Arc::make_mut(&mut self.security.report).score = Some(score);
         }
-        Arc::new(SecurityReport {
-            score: Some(score),
-            ..SecurityReport::clone(&report)
-        })
+        self.security.report()
     }
 
     /// Has parts read now.
@@ -332,94 +272,5 @@ impl State {
             lines: told.lines,
             summary: at_its_end,
         }))
-    }
-}
-
-/// A day that is to be summed up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct DueDay {
-    day: civil::Date,
-    /// When the day before it began.
-    from_before: Timestamp,
-    /// When it began.
-    from: Timestamp,
-    /// When it ended.
-    until: Timestamp,
-    /// When the next one is due.
-    next_look: Timestamp,
-}
-
-/// The last day whose summary is due, for a time of day in a time zone: yesterday once it is past that time, else the day before.
-fn day_due(now: Timestamp, at: civil::Time, zone: &TimeZone) -> DueDay {
-    let local = zone.to_datetime(now);
-    let day_before = |date: civil::Date| date.yesterday().unwrap_or(civil::Date::MIN);
-    let beginning = |date: civil::Date| {
-        zone.to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight()))
-            .compatible()
-            .unwrap_or(now)
-    };
-    let moment = |date: civil::Date| {
-        zone.to_ambiguous_timestamp(date.to_datetime(at))
-            .compatible()
-            .unwrap_or(now)
-    };
-    let today = local.date();
-    let is_past = now >= moment(today);
-    let day = if is_past {
-        day_before(today)
-    } else {
-        day_before(day_before(today))
-    };
-    let tomorrow = today.tomorrow().unwrap_or(today);
-    DueDay {
-        day,
-        from_before: beginning(day_before(day)),
-        from: beginning(day),
-        until: beginning(day.tomorrow().unwrap_or(day)),
-        next_look: if is_past {
-            moment(tomorrow)
-        } else {
-            moment(today)
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_day_is_due_at_its_time_in_the_operators_zone() {
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let three = civil::time(3, 0, 0, 0);
-        // 02:59 in Berlin: the day before yesterday is the last that was due.
-        let due = day_due(at("2026-01-10T01:59:00Z"), three, &zone);
-        assert_eq!(due.day.to_string(), "2026-01-08");
-        assert_eq!(due.next_look, at("2026-01-10T02:00:00Z"));
-        let due = day_due(at("2026-01-10T02:00:00Z"), three, &zone);
-        assert_eq!(due.day.to_string(), "2026-01-09");
-        assert_eq!(due.from, at("2026-01-08T23:00:00Z"));
-        assert_eq!(due.until, at("2026-01-09T23:00:00Z"));
-        assert_eq!(due.from_before, at("2026-01-07T23:00:00Z"));
-        assert_eq!(due.next_look, at("2026-01-11T02:00:00Z"));
-    }
-
-    #[test]
-    fn a_time_that_the_clock_skips_is_due_all_the_same() {
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        // On 29 March 2026 there is no 02:30.
-        let due = day_due(at("2026-03-29T00:30:00Z"), civil::time(2, 30, 0, 0), &zone);
-        assert_eq!(due.next_look, at("2026-03-29T01:30:00Z"));
-        // That day has 23 hours.
-        let due = day_due(at("2026-03-30T12:00:00Z"), civil::time(2, 30, 0, 0), &zone);
-        assert_eq!(due.day.to_string(), "2026-03-29");
-        assert_eq!(
-            due.until.duration_since(due.from),
-            SignedDuration::from_hours(23)
-        );
     }
 }

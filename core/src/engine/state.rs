@@ -478,6 +478,7 @@ impl State {
         let mut active_incidents: Vec<_> = self.incidents.active().cloned().collect();
         active_incidents
             .sort_by_key(|incident| (std::cmp::Reverse(incident.severity), incident.opened_at));
+        let security = self.security_report();
         self.board.put(View {
             node: self.node.clone(),
             started_at: self.board.started_at(),
@@ -488,7 +489,7 @@ impl State {
             sources: self.source_status.values().cloned().collect(),
             schedules: self.schedules(),
             versions: self.world.versions().clone(),
-            security: self.security_report(),
+            security,
             security_summary: self.security.summary(),
             active_incidents,
             open_tasks,

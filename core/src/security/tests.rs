@@ -1,5 +1,6 @@
 //! Tests of what decides about security: scores, summaries, certificates, sweeps.
 
 mod certificates;
+mod rules;
 mod score;
 mod sweep;

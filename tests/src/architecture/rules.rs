@@ -292,8 +292,8 @@ impl<'a> Read<'a> {
             Some(
                 [
                     "security",
-                    "authentication" | "cvss" | "osv" | "packages" | "ports" | "risks" | "score"
-                    | "summary" | "versions",
+                    "authentication" | "catalogue" | "cvss" | "day" | "names" | "osv" | "packages"
+                    | "ports" | "report" | "risks" | "rules" | "score" | "summary" | "versions",
                     ..,
                 ],
             ) => true,

@@ -9,15 +9,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{CertificateFacts, CertificateScan, Facts, Health, Resource, ScanPart};
 
-use super::{coverage, observed, resource};
+use super::{PartReader, coverage, observed, resource};
 use crate::{
     config::Config,
-    ports::{
-        Cadence, ChainReader, Clock, ConfigurationProbe, Depth, Found, Observation, Source,
-        SourceError,
-    },
+    ports::{ChainReader, Clock, ConfigurationProbe, Found, Observation, SourceError},
     security::{
-        certificate_id, source_name,
+        certificate_id,
         sweep::{Sweep, published_ports, sweep},
     },
 };
@@ -40,20 +37,11 @@ pub struct CertificateSource {
 }
 
 #[async_trait]
-impl Source for CertificateSource {
-    fn name(&self) -> &str {
-        source_name(ScanPart::Certificates)
-    }
+impl PartReader for CertificateSource {
+    const PART: ScanPart = ScanPart::Certificates;
+    const TIMEOUT: Duration = TIMEOUT;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::SecurityScan
-    }
-
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
-    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+    async fn read(&self) -> Result<Observation, SourceError> {
         let now = self.clock.now();
         let mut gaps = Vec::new();
         let mut what = Sweep::configured(&self.config);

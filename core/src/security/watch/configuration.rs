@@ -8,13 +8,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use steward_api::ScanPart;
 
-use super::{coverage, observed};
+use super::{PartReader, coverage, observed};
 use crate::{
-    ports::{Cadence, Clock, Depth, Found, Observation, Source, SourceError},
+    ports::{Clock, Found, Observation, SourceError},
     security::{
         access::{Edges, scan_risks},
         risks::OwnFacts,
-        source_name,
     },
 };
 
@@ -35,20 +34,11 @@ pub struct ConfigurationSource {
 }
 
 #[async_trait]
-impl Source for ConfigurationSource {
-    fn name(&self) -> &str {
-        source_name(ScanPart::Configuration)
-    }
+impl PartReader for ConfigurationSource {
+    const PART: ScanPart = ScanPart::Configuration;
+    const TIMEOUT: Duration = TIMEOUT;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::SecurityScan
-    }
-
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
-    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+    async fn read(&self) -> Result<Observation, SourceError> {
         let (own, own_gaps) = (self.own)();
         let found = scan_risks(&self.edges, &own).await;
         let mut gaps = found.gaps;

@@ -13,17 +13,13 @@ use steward_api::{
     VulnerabilitySeverity,
 };
 
-use super::{Keeper, coverage, observed, resource};
+use super::{Keeper, PartReader, coverage, observed, resource};
 use crate::{
-    ports::{
-        Cadence, Clock, ConfigurationProbe, Depth, Found, FoundImage, Observation, ScanError,
-        Source, SourceError,
-    },
+    ports::{Clock, ConfigurationProbe, Found, FoundImage, Observation, ScanError, SourceError},
     security::{
         image_id,
         images::{ImageScanner, Judge},
         packages::Inventory,
-        source_name,
     },
 };
 
@@ -179,20 +175,11 @@ struct Failed {
 }
 
 #[async_trait]
-impl Source for ImageSource {
-    fn name(&self) -> &str {
-        source_name(ScanPart::Vulnerabilities)
-    }
+impl PartReader for ImageSource {
+    const PART: ScanPart = ScanPart::Vulnerabilities;
+    const TIMEOUT: Duration = TIMEOUT;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::SecurityScan
-    }
-
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
-    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+    async fn read(&self) -> Result<Observation, SourceError> {
         let now = self.clock.now();
         let mut gaps = Vec::new();
         let running = self.running(&mut gaps).await?;

@@ -11,8 +11,9 @@ mod sign_ins;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{Facts, Health, Resource, ResourceId, ScanPart, Unreadable};
 
@@ -23,10 +24,46 @@ pub use ports::PortSource;
 pub use sign_ins::SignInSourceReader;
 
 use super::source_name;
-use crate::ports::{Coverage, Documents, Found, Observation, PartFound, words};
+use crate::ports::{
+    Cadence, Coverage, Depth, Documents, Found, Observation, PartFound, Source, SourceError, words,
+};
 
 /// Gaps of one reading that are told one by one.
 const MOST_GAPS: usize = 50;
+
+/// Reads one part of the scan. Whoever does is a source of its own, on the schedule of the scan.
+#[async_trait]
+pub trait PartReader: Send + Sync + 'static {
+    /// Which part.
+    const PART: ScanPart;
+    /// How long one reading may take at most.
+    const TIMEOUT: Duration;
+
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// Where nothing of it could be read.
+    async fn read(&self) -> Result<Observation, SourceError>;
+}
+
+#[async_trait]
+impl<P: PartReader> Source for P {
+    fn name(&self) -> &str {
+        source_name(P::PART)
+    }
+
+    fn cadence(&self) -> Cadence {
+        Cadence::SecurityScan
+    }
+
+    fn timeout(&self) -> Duration {
+        P::TIMEOUT
+    }
+
+    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+        self.read().await
+    }
+}
 
 /// Where readings keep what those after them need.
 #[derive(Clone)]

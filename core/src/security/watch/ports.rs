@@ -9,16 +9,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use steward_api::{Facts, Health, OpenPort, PortFacts, Resource, ScanPart};
 
-use super::{Keeper, coverage, observed, resource};
+use super::{Keeper, PartReader, coverage, observed, resource};
 use crate::{
     config::Config,
-    ports::{Cadence, Clock, Depth, Found, Observation, Source, SourceError},
+    ports::{Clock, Found, Observation, SourceError},
     security::{
         ACCEPTED_PORTS,
         access::{Edges, scan_ports},
         port_id,
         ports::PortMemory,
-        source_name,
     },
 };
 
@@ -42,20 +41,11 @@ pub struct PortSource {
 }
 
 #[async_trait]
-impl Source for PortSource {
-    fn name(&self) -> &str {
-        source_name(ScanPart::Ports)
-    }
+impl PartReader for PortSource {
+    const PART: ScanPart = ScanPart::Ports;
+    const TIMEOUT: Duration = TIMEOUT;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::SecurityScan
-    }
-
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
-    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+    async fn read(&self) -> Result<Observation, SourceError> {
         let now = self.clock.now();
         let (memory, trouble) = self.keeper.kept::<PortMemory>(KEPT).await;
         let (accepted, more) = self.keeper.kept::<PortMemory>(ACCEPTED_PORTS).await;

@@ -16,14 +16,14 @@ use steward_api::{
     Facts, Health, Resource, ResourceId, ScanPart, SignInFacts, SignInPattern, SignInSource,
 };
 
-use super::{coverage, observed, resource};
+use super::{PartReader, coverage, observed, resource};
 use crate::{
     config::Config,
-    ports::{Cadence, Clock, Depth, Found, Observation, Source, SourceError, later},
+    ports::{Clock, Found, Observation, SourceError, later},
     security::{
         access::{Edges, sign_ins},
         authentication::{self, Own},
-        sign_in_id, source_name,
+        sign_in_id,
     },
 };
 
@@ -51,20 +51,11 @@ pub struct SignInSourceReader {
 }
 
 #[async_trait]
-impl Source for SignInSourceReader {
-    fn name(&self) -> &str {
-        source_name(ScanPart::Authentication)
-    }
+impl PartReader for SignInSourceReader {
+    const PART: ScanPart = ScanPart::Authentication;
+    const TIMEOUT: Duration = TIMEOUT;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::SecurityScan
-    }
-
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
-    async fn observe(&self, _: Depth) -> Result<Observation, SourceError> {
+    async fn read(&self) -> Result<Observation, SourceError> {
         let now = self.clock.now();
         let config = &self.config.security.authentication;
         let own = Own {
