@@ -383,6 +383,7 @@ pub(crate) fn scanned(seq: i64, score: Option<u8>) -> Envelope {
         seq,
         Event::SecurityScanned {
             part: ScanPart::Ports,
+            failed: None,
             summary: Box::new(summary(score)),
         },
     )

@@ -150,7 +150,7 @@ pub fn nothing(report: &SecurityReport, part: ScanPart) -> Nothing {
 
 /// Whether a part was read (or tried to be) since it was as it was `before`.
 pub fn was_scanned(before: &PartState, now: &PartState) -> bool {
-    before.read_at != now.read_at || before.gaps != now.gaps
+    before.tried_at != now.tried_at
 }
 
 /// How much was found of a part, in words for the list of parts.

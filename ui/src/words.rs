@@ -242,7 +242,15 @@ pub fn event(event: &Event) -> (Mark, String) {
             )
         }
         Event::MessageSent { message, .. } => talk::event(message),
-        Event::SecurityScanned { part, summary } => (
+        Event::SecurityScanned {
+            part,
+            failed: Some(reason),
+            ..
+        } => (
+            mark(Shape::Lens, "not read", Tone::Unsure),
+            format!("Security: {} could not be read: {reason}", part.as_str()),
+        ),
+        Event::SecurityScanned { part, summary, .. } => (
             mark(Shape::Lens, "read", Tone::Quiet),
             format!(
                 "Security: {} read; {}",

@@ -249,10 +249,13 @@ pub enum Event as "Event" by "type" {
         /// The message.
         message: Box<Message>,
     },
-    /// A part of the security scan was read.
+    /// A part of the security scan was read, or could not be.
     SecurityScanned {
         /// Which.
         part: ScanPart,
+        /// Why nothing of it could be read; absent where it was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
         /// Where everything stands after it.
         summary: Box<SecuritySummary>,
     },

@@ -55,6 +55,9 @@ pub struct PartState {
     /// When what is shown of it was read; absent where it never was.
     #[serde(default)]
     pub read_at: Option<Timestamp>,
+    /// When it was last tried, whether or not it could be read; absent where it never was.
+    #[serde(default)]
+    pub tried_at: Option<Timestamp>,
     /// When it is read next by itself; absent where that is not known.
     #[serde(default)]
     pub next_at: Option<Timestamp>,

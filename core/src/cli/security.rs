@@ -125,13 +125,16 @@ async fn scan(client: &Client, screen: &Screen, parts: &[ScanPart]) -> Result<()
                 let Some(state) = report.parts.iter().find(|state| state.part == *part) else {
                     return false;
                 };
-                let is_new = known.get(part) != Some(state);
+                let before = known.get(part);
+                let is_new = before.and_then(|before| before.tried_at) != state.tried_at;
                 if is_new {
-                    let how = match state.gaps.len() {
-                        0 => "read".to_owned(),
-                        gaps => format!("read, with {}", units::count(gaps as u64, "gap")),
+                    let was_read = before.and_then(|before| before.read_at) != state.read_at;
+                    let how = match (was_read, state.gaps.len()) {
+                        (false, _) => format!("could not be read: {}", state.gaps.join("; ")),
+                        (true, 0) => "read".to_owned(),
+                        (true, gaps) => format!("read, with {}", units::count(gaps as u64, "gap")),
                     };
-                    screen.say(&format!("{}: {how}", part.as_str()));
+                    screen.say(&format!("{}: {}", part.as_str(), clean(&how)));
                 }
                 !is_new
             });
@@ -376,6 +379,7 @@ mod tests {
             parts: vec![PartState {
                 part: ScanPart::Ports,
                 read_at: None,
+                tried_at: None,
                 next_at: None,
                 gaps: vec!["the sockets can't be read".to_owned()],
             }],

@@ -205,7 +205,16 @@ pub(crate) fn event_words(event: &Event) -> (&'static str, Tone, String) {
                 conversation.id, message.from, message.to, message.kind
             ),
         ),
-        Event::SecurityScanned { part, summary } => {
+        Event::SecurityScanned {
+            part,
+            failed: Some(reason),
+            ..
+        } => (
+            "◎",
+            Tone::Warn,
+            format!("security: {} could not be read: {reason}", part.as_str()),
+        ),
+        Event::SecurityScanned { part, summary, .. } => {
             let score = summary
                 .security_score
                 .map_or_else(|| "not known".to_owned(), |score| format!("{score} of 100"));

@@ -82,7 +82,7 @@ impl State {
                 let text = error.to_string();
                 tracing::debug!(source = name, error = text, "a source could not be read");
                 if let Some(part) = crate::security::part_of(&name) {
-                    self.scan_failed(part, &text);
+                    self.scan_failed(part, &text, now).await;
                 }
                 let representative = source.representative(Some(&error), now);
                 let spare = representative.as_ref().map(|resource| resource.id.clone());

@@ -60,6 +60,10 @@ impl State {
         let part = found.found.part();
         let next_at = later(now, self.config.security.scan_every);
         self.renew_report(|report| report::take(report, found, now, next_at));
+        self.tell_of_scan(part, None).await;
+    }
+
+    async fn tell_of_scan(&mut self, part: ScanPart, failed: Option<String>) {
         let mut short = SecuritySummary::clone(&self.security.summary);
         if short.gaps.len() > MOST_GAPS {
             let more = short.gaps.len() - MOST_GAPS;
@@ -68,14 +72,18 @@ impl State {
         }
         self.commit(vec![Event::SecurityScanned {
             part,
+            failed,
             summary: Box::new(short),
         }])
         .await;
     }
 
-    /// A part that could not be read at all says so; what was read of it before stays.
-    pub(super) fn scan_failed(&mut self, part: ScanPart, reason: &str) {
-        self.renew_report(|report| report::failed(report, part, reason));
+    /// A part that could not be read at all says so; what was read of it before stays. One that fails again and again as before is told once.
+    pub(super) async fn scan_failed(&mut self, part: ScanPart, reason: &str, now: Timestamp) {
+        let is_news = self.renew_report(|report| report::failed(report, part, reason, now));
+        if is_news {
+            self.tell_of_scan(part, Some(reason.to_owned())).await;
+        }
     }
 
     /// Has the report follow a configuration that has changed: other parts, other weights.
@@ -83,15 +91,16 @@ impl State {
         self.renew_report(|_| ());
     }
 
-    fn renew_report(&mut self, change: impl FnOnce(&mut SecurityReport)) {
+    fn renew_report<T>(&mut self, change: impl FnOnce(&mut SecurityReport) -> T) -> T {
         let security = &self.config.security;
         let report = Arc::make_mut(&mut self.security.report);
         report.node.clone_from(&self.node);
         report::keep_to(report, &security.parts);
-        change(report);
+        let outcome = change(report);
         report.score = of_report(report, &security.weights);
         self.security.summary = Arc::new(summary(report));
         self.is_dirty = true;
+        outcome
     }
 
     /// The report for the picture: each deduction with the incident and the task that see to it. It may be large, so it is made anew only

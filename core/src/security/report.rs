@@ -17,6 +17,7 @@ pub fn keep_to(report: &mut SecurityReport, parts: &[ScanPart]) {
             report.parts.push(state.unwrap_or(PartState {
                 part,
                 read_at: None,
+                tried_at: None,
                 next_at: None,
                 gaps: Vec::new(),
             }));
@@ -36,6 +37,7 @@ pub fn keep_to(report: &mut SecurityReport, parts: &[ScanPart]) {
 pub fn take(report: &mut SecurityReport, found: PartFound, at: Timestamp, next_at: Timestamp) {
     if let Some(state) = state(report, found.found.part()) {
         state.read_at = Some(at);
+        state.tried_at = Some(at);
         state.next_at = Some(next_at);
         state.gaps = found.gaps;
     }
@@ -48,11 +50,15 @@ pub fn take(report: &mut SecurityReport, found: PartFound, at: Timestamp, next_a
     }
 }
 
-/// Notes why a part could not be read at all. What was read of it before stays, with its time.
-pub fn failed(report: &mut SecurityReport, part: ScanPart, reason: &str) {
-    if let Some(state) = state(report, part) {
-        state.gaps = vec![reason.to_owned()];
-    }
+/// Notes why a part could not be read at all at a time. What was read of it before stays, with its time. Says whether that is news.
+pub fn failed(report: &mut SecurityReport, part: ScanPart, reason: &str, at: Timestamp) -> bool {
+    let Some(state) = state(report, part) else {
+        return false;
+    };
+    state.tried_at = Some(at);
+    let is_news = state.gaps != [reason];
+    state.gaps = vec![reason.to_owned()];
+    is_news
 }
 
 fn state(report: &mut SecurityReport, part: ScanPart) -> Option<&mut PartState> {
@@ -86,7 +92,15 @@ mod tests {
             gaps: Vec::new(),
         };
         take(&mut report, found, at, at);
-        failed(&mut report, ScanPart::Ports, "nobody answers");
+        let later: Timestamp = "2026-03-10T11:00:00Z".parse().unwrap();
+        assert!(failed(&mut report, ScanPart::Ports, "nobody answers", at));
+        assert!(!failed(
+            &mut report,
+            ScanPart::Ports,
+            "nobody answers",
+            later
+        ));
+        assert_eq!(report.parts[1].tried_at, Some(later));
         assert_eq!(report.ports.len(), 1);
         assert_eq!(report.parts[1].read_at, Some(at));
         assert_eq!(report.parts[1].gaps, ["nobody answers"]);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
+use sqlx::{Connection as _, SqliteConnection};
 use steward_api::{
     AcceptPort, AcceptPortRequest, DeductionKind, Event, GetSecurity, GetSecuritySummary, Incident,
     ListResources, Nothing, Problem, ResourceId, ResourceKind, ResourceQuery, ScanPart,
@@ -317,7 +318,7 @@ async fn a_part_that_can_t_be_read_says_so_and_the_others_go_on() -> Result<()> 
         r#"mkdir -p /app && echo '{"lockfileVersion":3,"packages":{"node_modules/lodash":{"version":"4.17.20"}}}' > /app/package-lock.json"#,
     )
     .await?;
-    let agent = agent(&lab, &["vulnerabilities", "certificates", "configuration"])
+    let mut agent = agent(&lab, &["vulnerabilities", "certificates", "configuration"])
         // Nobody is there.
         .set("security.vulnerabilities.osv_url", "http://127.0.0.1:9")
         .set(
@@ -355,6 +356,29 @@ async fn a_part_that_can_t_be_read_says_so_and_the_others_go_on() -> Result<()> 
         .find(|resource| resource.id == image)
         .context("the image is not listed")?;
     ensure!(shown.health == steward_api::Health::Unknown, "{shown:#?}");
+    // What fails as a whole is told each time that it is asked for, and the command line waits for no end that does not come.
+    agent.terminate().await?;
+    agent.edit_config(|config| config.set("security.parts", vec![toml::Value::from("ports")]))?;
+    let url = format!("sqlite://{}", agent.data_dir().join("steward.db").display());
+    let mut connection = SqliteConnection::connect(&url).await?;
+    sqlx::query("INSERT INTO kept_documents (node, name, kept_at, doc) VALUES ('test', 'security/ports', 0, 'no JSON')")
+        .execute(&mut connection)
+        .await?;
+    connection.close().await?;
+    agent.start_again().await?;
+    for _ in 0..2 {
+        let output = agent.cli(&["security", "--scan"]).await?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            told.contains("ports: could not be read: what was learned of ports"),
+            "{output:?}"
+        );
+    }
+    agent.edit_config(|config| {
+        config.set("security.parts", vec![toml::Value::from("configuration")])
+    })?;
+    agent.terminate().await?;
+    agent.start_again().await?;
     // A part that is not scanned here is refused in words.
     let refused = agent
         .try_call_at::<ScanSecurity>(

@@ -9,6 +9,7 @@ pub(crate) fn part(part: ScanPart, read_at: Option<&str>, gaps: &[&str]) -> Part
     PartState {
         part,
         read_at: read_at.map(at),
+        tried_at: read_at.map(at),
         next_at: read_at.map(|time| at(time) + SignedDuration::from_hours(1)),
         gaps: gaps.iter().map(|gap| (*gap).to_owned()).collect(),
     }

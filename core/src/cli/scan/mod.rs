@@ -102,6 +102,7 @@ fn print_found<T: Serialize>(
         state: PartState {
             part,
             read_at: Some(screen.now),
+            tried_at: Some(screen.now),
             next_at: None,
             gaps: gaps.to_vec(),
         },

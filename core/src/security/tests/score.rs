@@ -337,6 +337,7 @@ fn report() -> SecurityReport {
     let read = |part, read_at| PartState {
         part,
         next_at: None,
+        tried_at: read_at,
         read_at,
         gaps: Vec::new(),
     };

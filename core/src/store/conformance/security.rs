@@ -13,6 +13,7 @@ fn scan(seconds: i64, score: u8) -> Fact {
         at: at(seconds),
         event: Event::SecurityScanned {
             part: ScanPart::Ports,
+            failed: None,
             summary: Box::new(SecuritySummary {
                 security_score: Some(score),
                 ..SecuritySummary::default()

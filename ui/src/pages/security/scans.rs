@@ -13,7 +13,7 @@ use crate::{
     security,
 };
 
-/// After a scan was asked for it is looked whether it failed, of which no event tells: milliseconds later.
+/// After a scan was asked for it is looked whether it failed once more as before, which is no news and so no event: milliseconds later.
 const LOOK_AFTER: [i32; 3] = [5_000, 20_000, 60_000];
 /// So much later it is no longer waited for, milliseconds.
 const LET_GO_AFTER: i32 = 120_000;
